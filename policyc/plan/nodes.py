@@ -1,0 +1,426 @@
+"""The plan: what a policy means, with nothing left of how it was written.
+
+Values: a bool is a bool; int, size (bytes), duration (nanoseconds) and percent
+(hundredths of a percent) are unsigned 64-bit numbers; an order set is a 64-bit mask
+with bit N for order N; a string is bytes; an enumerator is its name; a cgroup is a
+path. Any attribute that is not always there may be absent, and an expression over an
+absent operand is absent, except comparisons and tests, which are then false.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from policyc.plan.types import Type
+
+__all__ = [
+    "ALL_ORDERS",
+    "MAX_CGROUP_LEVELS",
+    "Action",
+    "Allow",
+    "And",
+    "Arithmetic",
+    "ArithmeticOperator",
+    "Attribute",
+    "Balance",
+    "Block",
+    "Combine",
+    "Compare",
+    "CompareOperator",
+    "Const",
+    "ConstValue",
+    "Contains",
+    "Difference",
+    "Expr",
+    "Has",
+    "Highest",
+    "HookName",
+    "HookPlan",
+    "HostSetting",
+    "InList",
+    "InSet",
+    "IsPath",
+    "Local",
+    "LocalDefinition",
+    "Not",
+    "Or",
+    "Overlaps",
+    "Param",
+    "ParamDefinition",
+    "Pass",
+    "Plan",
+    "Rule",
+    "SetDefinition",
+    "Target",
+    "UnderPath",
+    "UnderSet",
+    "Union",
+]
+
+#: `all`: every order there is or will be.
+ALL_ORDERS = (1 << 64) - 1
+
+#: How many levels `under` and scopes look at: the cgroup itself and its nearest ancestors.
+#: The verifier needs a bound; every executor has the same one.
+MAX_CGROUP_LEVELS = 32
+
+ConstValue: TypeAlias = bool | int | bytes | str
+
+
+class HookName(StrEnum):
+    """The questions that a policy answers."""
+
+    THP = "thp"
+    NUMA = "numa"
+
+
+class Combine(StrEnum):
+    """How the decisions of several scopes become one."""
+
+    MEET = "meet"
+    NEAREST = "nearest"
+    OUTERMOST = "outermost"
+
+
+class ArithmeticOperator(StrEnum):
+    """Unsigned 64-bit saturating arithmetic; division and modulo by zero give 0."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
+    MODULO = "%"
+
+
+class CompareOperator(StrEnum):
+    """Comparisons; each is false when an operand is absent."""
+
+    EQUAL = "=="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    LESS_EQUAL = "<="
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A constant of the given type."""
+
+    type: Type
+    value: ConstValue
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A value of the request, by the name of its row in attributes.toml."""
+
+    type: Type
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """The current value of a parameter."""
+
+    type: Type
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The value of a `let`, evaluated once per request."""
+
+    type: Type
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """A number from two numbers."""
+
+    type: Type
+    operator: ArithmeticOperator
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A comparison of two values of one type (numbers, enumerators, strings, bools, order sets)."""
+
+    operator: CompareOperator
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class InSet:
+    """Membership of a string or of the cgroup itself in a declared set."""
+
+    value: Expr
+    set: str
+
+
+@dataclass(frozen=True, slots=True)
+class InList:
+    """Equality with one of some constants (strings, numbers or enumerators)."""
+
+    value: Expr
+    members: tuple[Const, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderSet:
+    """Whether the cgroup or one of its ancestors is in a declared set."""
+
+    value: Expr
+    set: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnderPath:
+    """Whether the cgroup or one of its ancestors is the path `Plan.paths[path]`."""
+
+    value: Expr
+    path: int
+
+
+@dataclass(frozen=True, slots=True)
+class IsPath:
+    """Whether the cgroup is the path `Plan.paths[path]`."""
+
+    value: Expr
+    path: int
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """The orders in either set."""
+
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The orders of the left set that are not in the right one."""
+
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """Whether every order of `inner` is in `outer`."""
+
+    inner: Expr
+    outer: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """Whether two order sets have an order in common."""
+
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Highest:
+    """The size of a page of the highest order of a set (saturating); absent for the empty set."""
+
+    orders: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Whether a value is there."""
+
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more conditions."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more conditions."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite of a condition; conditions are two-valued, so it is never absent."""
+
+    item: Expr
+
+
+Expr: TypeAlias = (
+    "Const | Attribute | Param | Local | Arithmetic | Compare | InSet | InList | UnderSet | UnderPath | "
+    "IsPath | Union | Difference | Contains | Overlaps | Highest | Has | And | Or | Not"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """thp: the requested orders that are also in `orders`."""
+
+    orders: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """numa: NUMA balancing on or off."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """No opinion."""
+
+
+Action: TypeAlias = Allow | Balance | Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A guarded answer.
+
+    `index` is unique in the plan and is the key of the rule's counter; `condition` is
+    None for `otherwise`. `line` and `text` (one line, whitespace folded) are for people.
+    """
+
+    index: int
+    condition: Expr | None
+    action: Action
+    label: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An ordered list of rules for a scope; the first whose condition holds answers.
+
+    `scope` is an index into `Plan.paths`, or None for every request, with or without a
+    cgroup. `depth` is the number of path components (0 for none and for "/", which is
+    inside the block without a scope). `rollout` is a percent (Const or Param) or None.
+    `hot_threshold` is a duration (Const or Param) or None; numa only.
+    `index` is the block's place in `HookPlan.blocks`.
+    """
+
+    index: int
+    scope: int | None
+    depth: int
+    rollout: Expr | None
+    rules: tuple[Rule, ...]
+    hot_threshold: Expr | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class HookPlan:
+    """The blocks of a hook, outermost scope first, and how their decisions become one."""
+
+    hook: HookName
+    combine: Combine
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetDefinition:
+    """A set that is edited while the policy runs; members are bytes (string) or paths (cgroup)."""
+
+    name: str
+    type: Type
+    members: tuple[bytes | str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParamDefinition:
+    """A parameter with its inclusive range; bools have none (0 and 1)."""
+
+    name: str
+    type: Type
+    default: int
+    low: int
+    high: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDefinition:
+    """A `let`, evaluated at most once per request; refers only to earlier ones."""
+
+    name: str
+    expr: Expr
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostSetting:
+    """A setting of the machine that the policy needs, by the name of its row in host.toml.
+
+    `argument` is the order of a per-size setting, else None. `value` is in the units of
+    the language.
+    """
+
+    name: str
+    argument: int | None
+    value: ConstValue
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The memory geometry that sizes are turned into orders with."""
+
+    page_size: int = 4096
+    pmd_order: int = 9
+
+    @property
+    def page_shift(self) -> int:
+        """log2 of the page size."""
+        return self.page_size.bit_length() - 1
+
+    @property
+    def pmd_size(self) -> int:
+        """Bytes that one PMD entry maps."""
+        return self.page_size << self.pmd_order
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole policy: the waist between its text and its executors."""
+
+    name: str
+    file: str
+    target: Target
+    paths: tuple[str, ...]
+    sets: tuple[SetDefinition, ...]
+    params: tuple[ParamDefinition, ...]
+    locals: tuple[LocalDefinition, ...]
+    thp: HookPlan | None
+    numa: HookPlan | None
+    host: tuple[HostSetting, ...]
+
+    @property
+    def hooks(self) -> tuple[HookPlan, ...]:
+        """The hooks that the policy answers, thp first."""
+        return tuple(hook for hook in (self.thp, self.numa) if hook is not None)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule, in the order of its index."""
+        rules = [rule for hook in self.hooks for block in hook.blocks for rule in block.rules]
+        return tuple(sorted(rules, key=lambda rule: rule.index))
