@@ -21,7 +21,7 @@ class Source:
     """One policy text with the name it is reported under."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     _line_starts: list[int] = field(default_factory=list[int], repr=False)
 
     def _starts(self) -> list[int]:

@@ -161,7 +161,6 @@ def host_rows() -> dict[str, HostRow]:
             path=row["path"],
             scale=row.get("scale", 1),
             per_size=row.get("per_size", False),
-            suffix=row.get("suffix", ""),
             meaning=row["meaning"],
         )
         for name, row in _read("host.toml")["setting"].items()

@@ -152,5 +152,4 @@ class HostRow:
     path: str
     scale: int
     per_size: bool
-    suffix: str
     meaning: str

@@ -22,6 +22,7 @@ __all__ = [
     "cgroup_mix",
     "evaluate",
     "percent_of_average",
+    "saturating",
 ]
 
 #: The attributes of a request by name; one that is missing or None is absent.
@@ -200,7 +201,9 @@ def _value(env: _Environment, expr: n.Expr) -> n.ConstValue | None:
                 env.locals[name] = value_of(definition.expr)
             return env.locals[name]
         case n.Arithmetic(_, operator, left, right):
-            return _lift(partial(_arithmetic, operator), value_of(left), value_of(right))
+            return _lift(
+                lambda a, b: saturating(operator, int(a), int(b)), value_of(left), value_of(right)
+            )
         case n.Compare(operator, left, right):
             return _lift(partial(_compare, operator), value_of(left), value_of(right)) is True
         case n.InSet(value, name):
@@ -248,10 +251,8 @@ def _lift(
     return None if left is None or right is None else operation(left, right)
 
 
-def _arithmetic(
-    operator: n.ArithmeticOperator, left: n.ConstValue, right: n.ConstValue
-) -> int:
-    a, b = int(left), int(right)
+def saturating(operator: n.ArithmeticOperator, a: int, b: int) -> int:
+    """Arithmetic of the language: unsigned, 64 bits, saturating; x/0 and x%0 are 0."""
     match operator:
         case n.ArithmeticOperator.ADD:
             return min(a + b, U64_MAX)

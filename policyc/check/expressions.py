@@ -1,0 +1,618 @@
+"""Expressions: names are resolved, types and units agree, and plan nodes come out."""
+
+from __future__ import annotations
+
+from policyc.check.literals import (
+    cgroup_path,
+    checked_order,
+    order_of_size,
+    order_range,
+    suggest,
+    task_name,
+)
+from policyc.check.model import AttributeUse, Declarations, Typed
+from policyc.diagnostics.model import Label
+from policyc.hooks.loader import attributes, enumerations
+from policyc.hooks.model import AttributeRow
+from policyc.plan import nodes as n
+from policyc.plan.evaluate import saturating
+from policyc.plan.types import (
+    BOOL,
+    CGROUP,
+    DURATION,
+    INT,
+    NUMERIC,
+    ORDERS,
+    PERCENT,
+    SIZE,
+    STRING,
+    Kind,
+    Type,
+)
+from policyc.source import Span
+from policyc.syntax import tree as t
+
+__all__ = ["BUILTINS", "Expressions"]
+
+#: Words that are always constants.
+BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
+
+_WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
+_EXAMPLES = {
+    Kind.INT: "a plain number such as `3`",
+    Kind.SIZE: "a size such as `64K` or `2M`",
+    Kind.DURATION: "a duration such as `200ms`",
+    Kind.PERCENT: "a percent such as `10%`",
+    Kind.STRING: 'a string such as `"postgres"`',
+    Kind.CGROUP: 'a path such as `"/kubepods"`',
+}
+
+
+class Expressions:
+    """Checks expressions against the declarations; an error is reported and gives None.
+
+    `uses` collects the attributes that were met since it was last emptied.
+    """
+
+    def __init__(self, declarations: Declarations) -> None:
+        self.declarations = declarations
+        self.diagnostics = declarations.diagnostics
+        self.target = declarations.target
+        self.uses: list[AttributeUse] = []
+        self._spans: dict[int, tuple[n.Expr, Span]] = {}
+
+    def span_of(self, expr: n.Expr) -> Span | None:
+        """Where a checked expression stands in the text."""
+        entry = self._spans.get(id(expr))
+        return entry[1] if entry is not None and entry[0] is expr else None
+
+    # -- entry points
+
+    def condition(self, node: t.Expr) -> Typed | None:
+        """A bool, or PC0302."""
+        typed = self.check(node, BOOL)
+        if typed is None or typed.type == BOOL:
+            return typed
+        self.diagnostics.add(
+            "PC0302",
+            f"a condition is wanted here, and this is of type {typed.type}",
+            node.span,
+            f"of type {typed.type}",
+            help="compare it with something, or test it with `has`",
+        )
+        return None
+
+    def orders(self, node: t.Expr) -> Typed | None:
+        """An order set, or PC0304."""
+        typed = self.check(node, ORDERS)
+        if typed is None or typed.type == ORDERS:
+            return typed
+        self.diagnostics.add(
+            "PC0304",
+            f"an order set is wanted here, and this is of type {typed.type}",
+            node.span,
+            f"of type {typed.type}",
+            help="write sizes, ranges, `pmd`, `all` or `none`, as in `16K..64K | pmd`",
+        )
+        return None
+
+    def check(self, node: t.Expr, want: Type | None = None) -> Typed | None:
+        """Any expression. `want` is what the context would take; literals adapt to it."""
+        typed = self._check(node, want)
+        if typed is not None:
+            self._spans[id(typed.expr)] = (typed.expr, node.span)
+        return typed
+
+    def _check(self, node: t.Expr, want: Type | None) -> Typed | None:
+        match node:
+            case t.IntegerLiteral(value, span):
+                return Typed(n.Const(INT, value), INT, span)
+            case t.DurationLiteral(value, span):
+                return Typed(n.Const(DURATION, value), DURATION, span)
+            case t.PercentLiteral(value, span):
+                return Typed(n.Const(PERCENT, value), PERCENT, span)
+            case t.StringLiteral():
+                return self._string(node, want)
+            case t.SizeLiteral(value, span):
+                if want == ORDERS:
+                    order = order_of_size(value, self.target, span, self.diagnostics)
+                    return self._order(order, node)
+                return Typed(n.Const(SIZE, value), SIZE, span)
+            case t.OrderLiteral(value, span):
+                order = checked_order(value, self.target, span, self.diagnostics)
+                if want == SIZE and order is not None:
+                    return Typed(n.Const(SIZE, self.target.page_size << order), SIZE, span)
+                return self._order(order, node)
+            case t.NameExpr():
+                return self._name(node, want)
+            case t.RangeExpr():
+                return self._range(node)
+            case t.BinaryExpr():
+                return self._binary(node, want)
+            case t.ComparisonExpr():
+                return self._comparison(node)
+            case t.LogicalExpr(operator, items, span):
+                return self._logical(operator, items, node)
+            case t.NotExpr(item, span):
+                inner = self.condition(item)
+                return inner and Typed(n.Not(inner.expr), BOOL, span)
+            case t.HasExpr():
+                return self._has(node)
+            case t.HighestExpr(item, span):
+                inner = self.orders(item)
+                return inner and Typed(n.Highest(inner.expr), SIZE, span, optional=True)
+            case t.ListExpr():
+                self.diagnostics.add(
+                    "PC0303",
+                    "a list in braces stands only on the right of `in` and `under`",
+                    node.span,
+                    help='write it as in `task.comm in { "a", "b" }`',
+                )
+                return None
+
+    # -- names and literals
+
+    def _order(self, order: int | None, node: t.Expr) -> Typed | None:
+        return None if order is None else Typed(n.Const(ORDERS, 1 << order), ORDERS, node.span)
+
+    def _string(self, node: t.StringLiteral, want: Type | None) -> Typed | None:
+        if want == CGROUP:
+            path = cgroup_path(node, self.diagnostics)
+            return None if path is None else Typed(n.Const(CGROUP, path), CGROUP, node.span)
+        name = task_name(node, self.diagnostics)
+        return None if name is None else Typed(n.Const(STRING, name), STRING, node.span)
+
+    def _name(self, node: t.NameExpr, want: Type | None) -> Typed | None:
+        text, span = node.text, node.span
+        declarations = self.declarations
+        if want is not None and want.kind is Kind.ENUM:
+            members = [member.name for member in enumerations()[want.enum].members]
+            if text in members:
+                return Typed(n.Const(want, text), want, span)
+            if not self._is_known(text):
+                self.diagnostics.add(
+                    "PC0207",
+                    f"`{text}` is not one of the values of {want.enum}",
+                    span,
+                    help=suggest(text, members),
+                )
+                return None
+        if text in BUILTINS:
+            return self._builtin(text, node, want)
+        if text in declarations.params:
+            declarations.used.add(text)
+            definition = declarations.checked_params[text]
+            return definition and Typed(
+                n.Param(definition.type, text), definition.type, span
+            )
+        if text in declarations.lets:
+            return self._let(text, node)
+        if text in attributes():
+            return self._attribute(attributes()[text], node)
+        if text in declarations.sets:
+            declarations.used.add(text)
+            self.diagnostics.add(
+                "PC0303",
+                f"`{text}` is a set, which stands only on the right of `in` and `under`",
+                span,
+                related=(Label(declarations.sets[text].name.span, "declared here"),),
+                help=f"write `cgroup in {text}` or `cgroup under {text}`",
+            )
+            return None
+        self._unknown(node)
+        return None
+
+    def _is_known(self, text: str) -> bool:
+        declarations = self.declarations
+        return (
+            text in BUILTINS
+            or text in declarations.params
+            or text in declarations.lets
+            or text in declarations.sets
+            or text in attributes()
+        )
+
+    def _unknown(self, node: t.NameExpr) -> None:
+        declarations = self.declarations
+        known = {*declarations.params, *declarations.lets, *declarations.sets, *attributes()}
+        enumerators = [
+            name for name, table in enumerations().items()
+            if any(member.name == node.text for member in table.members)
+        ]
+        hint = (
+            f"`{node.text}` is a value of {enumerators[0]}; compare it with `is`"
+            if enumerators
+            else suggest(node.text, known | BUILTINS)
+        )
+        self.diagnostics.add(
+            "PC0201",
+            f"nothing is called `{node.text}`",
+            node.span,
+            "not declared, and no attribute",
+            help=hint or "`policyc attributes` lists the attributes",
+        )
+
+    def _builtin(self, text: str, node: t.NameExpr, want: Type | None) -> Typed:
+        if text in ("true", "false"):
+            return Typed(n.Const(BOOL, text == "true"), BOOL, node.span)
+        if text == "pmd" and want == SIZE:
+            return Typed(n.Const(SIZE, self.target.pmd_size), SIZE, node.span)
+        masks = {"all": n.ALL_ORDERS, "none": 0, "pmd": 1 << self.target.pmd_order}
+        return Typed(n.Const(ORDERS, masks[text]), ORDERS, node.span)
+
+    def _let(self, text: str, node: t.NameExpr) -> Typed | None:
+        declarations = self.declarations
+        declarations.used.add(text)
+        checked = declarations.checked_lets.get(text)
+        if checked is None:
+            return None
+        self.uses.extend(
+            AttributeUse(use.row, use.span, node.span) for use in declarations.let_uses[text]
+        )
+        if isinstance(checked.expr, n.Const | n.Attribute | n.Param | n.Local):
+            return Typed(checked.expr, checked.type, node.span, checked.optional)
+        return Typed(n.Local(checked.type, text), checked.type, node.span, checked.optional)
+
+    def _attribute(self, row: AttributeRow, node: t.NameExpr) -> Typed:
+        self.uses.append(AttributeUse(row, node.span))
+        if row.derived:
+            left, right = (attributes()[name] for name in row.derived)
+            expr = n.Arithmetic(
+                row.type,
+                n.ArithmeticOperator.SUBTRACT,
+                n.Attribute(left.type, left.name),
+                n.Attribute(right.type, right.name),
+            )
+            return Typed(expr, row.type, node.span, bool(row.absent))
+        return Typed(n.Attribute(row.type, row.name), row.type, node.span, bool(row.absent))
+
+    def _range(self, node: t.RangeExpr) -> Typed | None:
+        low = self._range_end(node.low) if node.low is not None else 0
+        high = self._range_end(node.high) if node.high is not None else self.target.pmd_order
+        if low is None or high is None:
+            return None
+        low_span = node.low.span if node.low is not None else node.span
+        high_span = node.high.span if node.high is not None else node.span
+        mask = order_range(low, high, low_span, high_span, self.diagnostics)
+        return None if mask is None else Typed(n.Const(ORDERS, mask), ORDERS, node.span)
+
+    def _range_end(self, node: t.Expr) -> int | None:
+        match node:
+            case t.SizeLiteral(value, span):
+                return order_of_size(value, self.target, span, self.diagnostics)
+            case t.OrderLiteral(value, span):
+                return checked_order(value, self.target, span, self.diagnostics)
+            case t.NameExpr("pmd", _):
+                return self.target.pmd_order
+            case _:
+                self.diagnostics.add(
+                    "PC0304",
+                    "a range goes from one order to another",
+                    node.span,
+                    "not an order",
+                    help="its ends are sizes, `order N` or `pmd`",
+                )
+                return None
+
+    # -- operators
+
+    def _pair(
+        self, left: t.Expr, right: t.Expr, want: Type | None = None
+    ) -> tuple[Typed, Typed] | None:
+        """Both operands, the one that can adapt checked after the one that cannot."""
+        if self._adapts(left) and not self._adapts(right):
+            second = self.check(right, want)
+            first = self.check(left, second.type) if second else None
+        else:
+            first = self.check(left, want)
+            # With the type of the first unknown, what an enumerator means is too.
+            known = first is not None or not self._adapts(right)
+            second = self.check(right, first.type if first else want) if known else None
+        return (first, second) if first and second else None
+
+    def _adapts(self, node: t.Expr) -> bool:
+        match node:
+            case t.SizeLiteral() | t.OrderLiteral() | t.StringLiteral():
+                return True
+            case t.NameExpr(text, _):
+                return text in BUILTINS or not self._is_known(text)
+            case t.BinaryExpr(_, left, right):
+                return self._adapts(left) and self._adapts(right)
+            case _:
+                return False
+
+    def _mismatch(self, node: t.BinaryExpr | t.ComparisonExpr, left: Typed, right: Typed) -> None:
+        example = _EXAMPLES.get(left.type.kind, "")
+        self.diagnostics.add(
+            "PC0301",
+            f"`{node.operator}` cannot take {_article(left.type)} and {_article(right.type)}",
+            node.operator_span if node.operator != "|" else node.span,
+            "these two do not fit together",
+            related=(
+                Label(left.span, f"this is of type {left.type}"),
+                Label(right.span, f"this is of type {right.type}"),
+            ),
+            help=f"the other side of {_article(left.type)} is {example}" if example else "",
+        )
+
+    def _binary(self, node: t.BinaryExpr, want: Type | None) -> Typed | None:
+        if node.operator == "|":
+            left, right = self.orders(node.left), self.orders(node.right)
+            return left and right and self._set_operation(node, left, right)
+        pair = self._pair(node.left, node.right, want if want in (ORDERS, SIZE) else None)
+        if pair is None:
+            return None
+        left, right = pair
+        if node.operator == "-" and left.type == ORDERS and right.type == ORDERS:
+            return self._set_operation(node, left, right)
+        return self._arithmetic(node, left, right)
+
+    def _set_operation(self, node: t.BinaryExpr, left: Typed, right: Typed) -> Typed:
+        expr: n.Expr
+        if isinstance(left.expr, n.Const) and isinstance(right.expr, n.Const):
+            a, b = int(left.expr.value), int(right.expr.value)
+            expr = n.Const(ORDERS, a | b if node.operator == "|" else a & ~b)
+        elif node.operator == "|":
+            expr = n.Union(left.expr, right.expr)
+        else:
+            expr = n.Difference(left.expr, right.expr)
+        return Typed(expr, ORDERS, node.span, left.optional or right.optional)
+
+    def _arithmetic(self, node: t.BinaryExpr, left: Typed, right: Typed) -> Typed | None:
+        result = _arithmetic_type(node.operator, left.type, right.type)
+        if result is None:
+            kinds = {left.type.kind, right.type.kind}
+            if kinds <= _WITH_UNIT:
+                self._mismatch(node, left, right)
+            else:
+                odd = left if left.type.kind not in _WITH_UNIT else right
+                self.diagnostics.add(
+                    "PC0303",
+                    f"`{node.operator}` does not work on {_article(odd.type)}",
+                    odd.span,
+                    f"of type {odd.type}",
+                    help="arithmetic is for int, size and duration"
+                    + ("; `-` is also for two order sets" if node.operator == "-" else ""),
+                )
+            return None
+        operator = n.ArithmeticOperator(node.operator)
+        if isinstance(right.expr, n.Const):
+            if right.expr.value == 0 and node.operator in "/%":
+                self.diagnostics.add(
+                    "PC0409",
+                    f"`{node.operator}` by zero",
+                    node.operator_span.to(right.span),
+                    help="at run time this would give 0, which is hardly meant",
+                )
+                return None
+            if isinstance(left.expr, n.Const):
+                value = saturating(operator, int(left.expr.value), int(right.expr.value))
+                return Typed(n.Const(result, value), result, node.span)
+        return Typed(
+            n.Arithmetic(result, operator, left.expr, right.expr),
+            result,
+            node.span,
+            left.optional or right.optional,
+        )
+
+    def _logical(
+        self, operator: str, nodes: tuple[t.Expr, ...], node: t.LogicalExpr
+    ) -> Typed | None:
+        items = [self.condition(item) for item in nodes]
+        exprs = tuple(item.expr for item in items if item is not None)
+        if len(exprs) != len(items):
+            return None
+        return Typed(n.And(exprs) if operator == "and" else n.Or(exprs), BOOL, node.span)
+
+    def _has(self, node: t.HasExpr) -> Typed | None:
+        inner = self.check(node.item)
+        if inner is None:
+            return None
+        if not isinstance(inner.expr, n.Attribute | n.Local | n.Arithmetic):
+            self.diagnostics.add(
+                "PC0310",
+                f"`{node.item.text}` is always there",
+                node.item.span,
+                help="`has` is for attributes, such as `has cgroup`, and lets over them",
+            )
+            return None
+        return Typed(n.Has(inner.expr), BOOL, node.span)
+
+    # -- comparisons
+
+    def _comparison(self, node: t.ComparisonExpr) -> Typed | None:
+        match node.operator:
+            case "in":
+                return self._in(node)
+            case "under":
+                return self._under(node)
+            case "overlaps":
+                left, right = self.orders(node.left), self.orders(node.right)
+                return left and right and Typed(n.Overlaps(left.expr, right.expr), BOOL, node.span)
+            case _:
+                return self._compare(node)
+
+    def _compare(self, node: t.ComparisonExpr) -> Typed | None:
+        pair = self._pair(node.left, node.right)
+        if pair is None:
+            return None
+        left, right = pair
+        if left.type != right.type:
+            self._mismatch(node, left, right)
+            return None
+        operator = n.CompareOperator("==" if node.operator == "is" else node.operator)
+        equality = operator in (n.CompareOperator.EQUAL, n.CompareOperator.NOT_EQUAL)
+        if not equality and left.type.kind not in NUMERIC:
+            self.diagnostics.add(
+                "PC0303",
+                f"`{node.operator}` does not work on {_article(left.type)}",
+                node.operator_span,
+                related=(Label(left.span, f"this is of type {left.type}"),),
+                help="compare order sets with `in`, `overlaps`, `==` or `highest(...)`"
+                if left.type == ORDERS
+                else "only `==` and `!=` do",
+            )
+            return None
+        if left.type == CGROUP:
+            return self._compare_cgroup(node, operator, left, right)
+        return Typed(n.Compare(operator, left.expr, right.expr), BOOL, node.span)
+
+    def _compare_cgroup(
+        self, node: t.ComparisonExpr, operator: n.CompareOperator, left: Typed, right: Typed
+    ) -> Typed | None:
+        if isinstance(left.expr, n.Const):
+            left, right = right, left
+        if not isinstance(right.expr, n.Const) or isinstance(left.expr, n.Const):
+            self.diagnostics.add(
+                "PC0305",
+                "a cgroup is compared with a path",
+                node.span,
+                help=_EXAMPLES[Kind.CGROUP],
+            )
+            return None
+        same = n.IsPath(left.expr, self.declarations.path(str(right.expr.value)))
+        if operator is n.CompareOperator.EQUAL:
+            return Typed(same, BOOL, node.span)
+        return Typed(n.And((n.Has(left.expr), n.Not(same))), BOOL, node.span)
+
+    def _in(self, node: t.ComparisonExpr) -> Typed | None:
+        match node.right:
+            case t.NameExpr(name, _) if name in self.declarations.sets:
+                return self._in_set(node, name)
+            case t.ListExpr(items):
+                return self._in_list(node, items)
+            case _:
+                left, right = self.orders(node.left), self.orders(node.right)
+                return left and right and Typed(n.Contains(left.expr, right.expr), BOOL, node.span)
+
+    def _in_set(self, node: t.ComparisonExpr, name: str) -> Typed | None:
+        self.declarations.used.add(name)
+        member_type = self.declarations.set_types.get(name)
+        left = self.check(node.left, member_type)
+        if left is None or member_type is None:
+            return None
+        if left.type != member_type or isinstance(left.expr, n.Const):
+            self.diagnostics.add(
+                "PC0306",
+                f"`{name}` is a set of {member_type}, and this is of type {left.type}",
+                left.span,
+                f"of type {left.type}",
+                related=(Label(self.declarations.sets[name].type.span, "declared here"),),
+                help="look for `cgroup` in a set of cgroup, for `task.comm` in a set of string",
+            )
+            return None
+        return Typed(n.InSet(left.expr, name), BOOL, node.span)
+
+    def _in_list(self, node: t.ComparisonExpr, items: tuple[t.Expr, ...]) -> Typed | None:
+        left = self.check(node.left)
+        if left is None:
+            return None
+        members = [self.check(item, left.type) for item in items]
+        found = [member for member in members if member is not None]
+        if len(found) != len(members):
+            return None
+        for member in found:
+            if member.type != left.type or not isinstance(member.expr, n.Const):
+                self.diagnostics.add(
+                    "PC0306",
+                    f"the list is looked through for {_article(left.type)}, "
+                    f"and this is not a constant of that type",
+                    member.span,
+                    f"of type {member.type}",
+                    related=(Label(left.span, f"this is of type {left.type}"),),
+                )
+                return None
+        constants = tuple(member.expr for member in found if isinstance(member.expr, n.Const))
+        return Typed(self._membership(left, constants), BOOL, node.span)
+
+    def _membership(self, left: Typed, constants: tuple[n.Const, ...]) -> n.Expr:
+        if left.type != CGROUP:
+            return n.InList(left.expr, constants)
+        return _any(
+            [n.IsPath(left.expr, self.declarations.path(str(c.value))) for c in constants]
+        )
+
+    def _under(self, node: t.ComparisonExpr) -> Typed | None:
+        left = self.check(node.left, CGROUP)
+        if left is None:
+            return None
+        if left.type != CGROUP or isinstance(left.expr, n.Const):
+            self.diagnostics.add(
+                "PC0305",
+                "`under` asks where a cgroup is in the tree",
+                left.span,
+                f"of type {left.type}",
+                help='write `cgroup under "/kubepods"`',
+            )
+            return None
+        match node.right:
+            case t.StringLiteral() | t.ListExpr():
+                right = node.right
+                items = right.items if isinstance(right, t.ListExpr) else (right,)
+                return self._under_paths(node, left, items)
+            case t.NameExpr(name, _) if name in self.declarations.sets:
+                return self._under_set(node, left, name)
+            case t.NameExpr(name, _) if not self._is_known(name):
+                self._unknown(node.right)
+                return None
+            case _:
+                self.diagnostics.add(
+                    "PC0305",
+                    "`under` wants a path or a set of cgroup on its right",
+                    node.right.span,
+                    help='write `cgroup under "/kubepods"`',
+                )
+                return None
+
+    def _under_set(self, node: t.ComparisonExpr, left: Typed, name: str) -> Typed | None:
+        self.declarations.used.add(name)
+        if self.declarations.set_types.get(name) != CGROUP:
+            self.diagnostics.add(
+                "PC0306",
+                f"`under` wants a set of cgroup, and `{name}` is none",
+                node.right.span,
+                related=(Label(self.declarations.sets[name].type.span, "declared here"),),
+                help="use `in` for a set of string",
+            )
+            return None
+        return Typed(n.UnderSet(left.expr, name), BOOL, node.span)
+
+    def _under_paths(
+        self, node: t.ComparisonExpr, left: Typed, items: tuple[t.Expr, ...]
+    ) -> Typed | None:
+        exprs: list[n.Expr] = []
+        for item in items:
+            if not isinstance(item, t.StringLiteral):
+                self.diagnostics.add(
+                    "PC0306",
+                    "`under` wants paths",
+                    item.span,
+                    "not a path",
+                    help=_EXAMPLES[Kind.CGROUP],
+                )
+                return None
+            path = cgroup_path(item, self.diagnostics)
+            if path is None:
+                return None
+            exprs.append(n.UnderPath(left.expr, self.declarations.path(path)))
+        return Typed(_any(exprs), BOOL, node.span)
+
+
+def _any(exprs: list[n.Expr]) -> n.Expr:
+    return exprs[0] if len(exprs) == 1 else n.Or(tuple(exprs))
+
+
+def _article(type: Type) -> str:
+    names = {Kind.ORDERS: "an order set", Kind.INT: "an int", Kind.ENUM: f"a value of {type.enum}"}
+    return names.get(type.kind, f"a {type}")
+
+
+def _arithmetic_type(operator: str, left: Type, right: Type) -> Type | None:
+    """The type of a result, None if the operands do not go together."""
+    if left.kind not in _WITH_UNIT or right.kind not in _WITH_UNIT:
+        return None
+    if operator == "*":
+        return left if right == INT else right if left == INT else None
+    if left == right:
+        return INT if operator == "/" else left
+    return left if operator == "/" and right == INT else None

@@ -1,0 +1,88 @@
+"""Checked pieces to plan: blocks outermost first, rules numbered, names that nothing uses gone."""
+
+from __future__ import annotations
+
+from policyc.check.blocks import CheckedBlock
+from policyc.check.host import CheckedSetting
+from policyc.check.model import Declarations
+from policyc.plan import nodes as n
+from policyc.source import Source
+
+__all__ = ["lower"]
+
+
+def lower(
+    name: str,
+    source: Source,
+    declarations: Declarations,
+    let_order: list[str],
+    sets: tuple[n.SetDefinition, ...],
+    blocks: list[CheckedBlock],
+    combine: dict[n.HookName, n.Combine],
+    host: list[CheckedSetting],
+) -> n.Plan:
+    """The plan of a policy without errors."""
+    hooks: dict[n.HookName, n.HookPlan] = {}
+    rule_index = 0
+    for hook in n.HookName:
+        mine = sorted(
+            (block for block in blocks if block.hook is hook), key=lambda block: _depth(block)
+        )
+        lowered: list[n.Block] = []
+        for block in mine:
+            lowered.append(_block(block, len(lowered), rule_index, declarations))
+            rule_index += len(block.rules)
+        if lowered:
+            hooks[hook] = n.HookPlan(hook, combine[hook], tuple(lowered))
+    return n.Plan(
+        name=name,
+        file=source.name,
+        target=declarations.target,
+        paths=tuple(declarations.path_names),
+        sets=sets,
+        params=tuple(p for p in declarations.checked_params.values() if p is not None),
+        locals=_locals(declarations, let_order),
+        thp=hooks.get(n.HookName.THP),
+        numa=hooks.get(n.HookName.NUMA),
+        host=tuple(setting for setting, _ in host),
+    )
+
+
+def _depth(block: CheckedBlock) -> tuple[int, int]:
+    """Outermost first: no scope, then "/", then by the number of path components."""
+    scope = block.scope
+    return (0, 0) if scope is None else (1, 0 if scope == "/" else scope.count("/"))
+
+
+def _block(
+    block: CheckedBlock, index: int, first_rule: int, declarations: Declarations
+) -> n.Block:
+    return n.Block(
+        index=index,
+        scope=None if block.scope is None else declarations.path(block.scope),
+        depth=_depth(block)[1],
+        rollout=block.rollout,
+        rules=tuple(
+            n.Rule(
+                first_rule + offset,
+                rule.condition,
+                rule.action,
+                rule.label,
+                rule.span.line if rule.condition is None else rule.answer_span.line,
+                rule.text,
+            )
+            for offset, rule in enumerate(block.rules)
+        ),
+        hot_threshold=block.hot_threshold,
+        line=block.item.span.line,
+    )
+
+
+def _locals(declarations: Declarations, let_order: list[str]) -> tuple[n.LocalDefinition, ...]:
+    definitions: list[n.LocalDefinition] = []
+    for name in let_order:
+        checked = declarations.checked_lets.get(name)
+        if checked is not None and name in declarations.used:
+            line = declarations.lets[name].name.span.line
+            definitions.append(n.LocalDefinition(name, checked.expr, line))
+    return tuple(definitions)

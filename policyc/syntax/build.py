@@ -1,0 +1,323 @@
+"""Builds the tree while the parser runs, so that no parse tree is ever made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from lark import Token
+
+from policyc.diagnostics.model import Diagnostics
+from policyc.plan.types import U64_MAX
+from policyc.source import Source, Span
+from policyc.syntax import tree as t
+
+__all__ = ["MAX_NESTING", "TreeBuilder"]
+
+#: How deep expressions may nest; the code after the parser walks them recursively.
+MAX_NESTING = 100
+
+_SIZE_UNITS = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50}
+_DURATION_UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
+_NUMBER = re.compile(r"([0-9_]+)([A-Za-z]*)")
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class TreeBuilder:
+    """The callbacks of the parser, one method per rule of grammar/policy.lark."""
+
+    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
+        self.source = source
+        self.diagnostics = diagnostics
+
+    # -- helpers
+
+    def _span(self, token: Token) -> Span:
+        return Span(self.source, cast(int, token.start_pos), cast(int, token.end_pos))
+
+    def _between(self, first: Token, last: Token) -> Span:
+        return Span(self.source, cast(int, first.start_pos), cast(int, last.end_pos))
+
+    def _name(self, token: Token) -> t.Name:
+        return t.Name(str(token), self._span(token))
+
+    def _deeper(self, span: Span, *items: t.Expr | None) -> int:
+        """The nesting depth of a node over these; reports the first that is too deep."""
+        depth = 1 + max(getattr(item, "depth", 0) for item in items)
+        if depth == MAX_NESTING + 1:
+            self.diagnostics.add(
+                "PC0106",
+                f"expression is nested more than {MAX_NESTING} levels deep",
+                span,
+                "this is too deep",
+                help="give a part of it a name with `let`, or write a chain of `and` or `or` "
+                "without parentheses",
+            )
+        return depth
+
+    def _number(self, text: str, scale: int, span: Span) -> int:
+        digits = text.replace("_", "")
+        value = (int(digits) if digits and len(digits) < 40 else 1 << 64) * scale
+        if value > U64_MAX:
+            self.diagnostics.add(
+                "PC0108",
+                "number does not fit in 64 bits",
+                span,
+                help=f"the largest is {U64_MAX}",
+            )
+            return U64_MAX
+        return value
+
+    # -- literals
+
+    def integer(self, children: Sequence[Any]) -> t.IntegerLiteral:
+        token: Token = children[0]
+        span = self._span(token)
+        if token.startswith("0x"):
+            digits = token[2:].replace("_", "")
+            return t.IntegerLiteral(
+                self._number(str(int(digits or "0", 16)) if len(digits) < 40 else "", 1, span), span
+            )
+        return t.IntegerLiteral(self._number(token, 1, span), span)
+
+    def size(self, children: Sequence[Any]) -> t.SizeLiteral:
+        token: Token = children[0]
+        span = self._span(token)
+        match = cast("re.Match[str]", _NUMBER.match(token))
+        return t.SizeLiteral(
+            self._number(match[1], 1 << _SIZE_UNITS[match[2][0]], span), span
+        )
+
+    def duration(self, children: Sequence[Any]) -> t.DurationLiteral:
+        token: Token = children[0]
+        span = self._span(token)
+        match = cast("re.Match[str]", _NUMBER.match(token))
+        return t.DurationLiteral(self._number(match[1], _DURATION_UNITS[match[2]], span), span)
+
+    def percent(self, children: Sequence[Any]) -> t.PercentLiteral:
+        token: Token = children[0]
+        span = self._span(token)
+        whole, _, decimals = token[:-1].replace("_", "").partition(".")
+        value = 100 * int(whole[:20]) + int((decimals + "00")[:2])
+        if value > 10_000 or len(decimals) > 2:
+            self.diagnostics.add(
+                "PC0406",
+                "a percent is between 0% and 100%, in steps of 0.01%",
+                span,
+                help="write at most two decimals and at most 100%",
+            )
+        return t.PercentLiteral(min(value, 10_000), span)
+
+    def string(self, children: Sequence[Any]) -> t.StringLiteral:
+        return self._string(children[0])
+
+    def _string(self, token: Token) -> t.StringLiteral:
+        span = self._span(token)
+        body = token[1:-1]
+        if control := _CONTROL.search(body):
+            self._bad_string(span, control.start() + 1, 1, "a control character")
+        if "\\" not in body:
+            return t.StringLiteral(body.encode("utf-8", "surrogatepass"), span)
+        parts: list[bytes] = []
+        end = 0
+        for match in _ESCAPE.finditer(body):
+            parts.append(body[end : match.start()].encode("utf-8", "surrogatepass"))
+            parts.append(self._escape(match, span))
+            end = match.end()
+        parts.append(body[end:].encode("utf-8", "surrogatepass"))
+        return t.StringLiteral(b"".join(parts), span)
+
+    def _escape(self, match: re.Match[str], span: Span) -> bytes:
+        letter = match[1]
+        if letter in _ESCAPES:
+            return _ESCAPES[letter].encode()
+        if len(letter) == 3:
+            return bytes([int(letter[1:], 16)])
+        self._bad_string(span, match.start() + 1, 2, "an unknown escape sequence")
+        return b""
+
+    def _bad_string(self, span: Span, offset: int, length: int, what: str) -> None:
+        start = span.start + offset
+        self.diagnostics.add(
+            "PC0104",
+            f"a string cannot hold {what}",
+            Span(self.source, start, start + length),
+            help=r"the escapes are \\ \" \n \t \r and \xHH for one byte",
+        )
+
+    # -- expressions
+
+    def name(self, children: Sequence[Any]) -> t.NameExpr:
+        return t.NameExpr(str(children[0]), self._span(children[0]))
+
+    def order(self, children: Sequence[Any]) -> t.OrderLiteral:
+        span = self._between(children[0], children[1])
+        return t.OrderLiteral(self.integer(children[1:]).value, span)
+
+    def range_both(self, children: Sequence[Any]) -> t.RangeExpr:
+        low, _, high = children
+        return t.RangeExpr(low, high, low.span.to(high.span))
+
+    def range_from(self, children: Sequence[Any]) -> t.RangeExpr:
+        low, dots = children
+        return t.RangeExpr(low, None, low.span.to(self._span(dots)))
+
+    def range_to(self, children: Sequence[Any]) -> t.RangeExpr:
+        dots, high = children
+        return t.RangeExpr(None, high, self._span(dots).to(high.span))
+
+    def list(self, children: Sequence[Any]) -> t.ListExpr:
+        items = children[:-1]
+        first: Span = items[0].span
+        return t.ListExpr(tuple(items), Span(self.source, first.start, children[-1].end_pos))
+
+    def parenthesised(self, children: Sequence[Any]) -> t.Expr:
+        return children[1]
+
+    def highest(self, children: Sequence[Any]) -> t.HighestExpr:
+        word, item = children
+        span = self._span(word).to(item.span)
+        return t.HighestExpr(item, span, self._deeper(span, item))
+
+    def has(self, children: Sequence[Any]) -> t.HasExpr:
+        word, item = children
+        span = self._span(word).to(item.span)
+        return t.HasExpr(item, span, 1)
+
+    def _binary(self, left: t.Expr, token: Token, right: t.Expr) -> t.BinaryExpr:
+        span = left.span.to(right.span)
+        depth = self._deeper(span, left, right)
+        return t.BinaryExpr(str(token), left, right, self._span(token), span, depth)
+
+    def arithmetic(self, children: Sequence[Any]) -> t.BinaryExpr:
+        return self._binary(*children)
+
+    def union(self, children: Sequence[Any]) -> t.BinaryExpr:
+        left, right = children
+        span = left.span.to(right.span)
+        between = Span(self.source, left.span.end, right.span.start)
+        return t.BinaryExpr("|", left, right, between, span, self._deeper(span, left, right))
+
+    def comparison(self, children: Sequence[Any]) -> t.ComparisonExpr:
+        left, token, right = children
+        span = left.span.to(right.span)
+        depth = self._deeper(span, left, right)
+        return t.ComparisonExpr(str(token), left, right, self._span(token), span, depth)
+
+    def negation(self, children: Sequence[Any]) -> t.NotExpr:
+        word, item = children
+        span = self._span(word).to(item.span)
+        return t.NotExpr(item, span, self._deeper(span, item))
+
+    def _logical(self, operator: str, items: Sequence[t.Expr]) -> t.LogicalExpr:
+        span = items[0].span.to(items[-1].span)
+        return t.LogicalExpr(operator, tuple(items), span, self._deeper(span, *items))
+
+    def conjunction(self, children: Sequence[Any]) -> t.LogicalExpr:
+        return self._logical("and", children)
+
+    def disjunction(self, children: Sequence[Any]) -> t.LogicalExpr:
+        return self._logical("or", children)
+
+    # -- items
+
+    def set(self, children: Sequence[Any]) -> t.SetItem:
+        word, name, type_name, *members = children
+        strings = tuple(self._string(member) for member in members)
+        last = strings[-1].span if strings else self._span(type_name)
+        return t.SetItem(
+            self._name(name), self._name(type_name), strings, self._span(word).to(last)
+        )
+
+    def param(self, children: Sequence[Any]) -> t.ParamItem:
+        word, name, type_name, default, _, low, _, high = children
+        bounds = (low, high) if low is not None else None
+        last: Span = high.span if bounds else default.span
+        return t.ParamItem(
+            self._name(name), self._name(type_name), default, bounds, self._span(word).to(last)
+        )
+
+    def let(self, children: Sequence[Any]) -> t.LetItem:
+        word, name, expr = children
+        return t.LetItem(self._name(name), expr, self._span(word).to(expr.span))
+
+    def combine(self, children: Sequence[Any]) -> t.CombineItem:
+        word, hook, mode = children
+        return t.CombineItem(self._name(hook), self._name(mode), self._between(word, mode))
+
+    def word(self, children: Sequence[Any]) -> t.Word:
+        return t.Word("+".join(children), self._between(children[0], children[-1]))
+
+    def setting(self, children: Sequence[Any]) -> t.Setting:
+        name, argument, value = children
+        return t.Setting(self._name(name), argument, value, self._span(name).to(value.span))
+
+    def host(self, children: Sequence[Any]) -> t.HostItem:
+        word, *settings = children
+        return t.HostItem(tuple(settings), self._span(word))
+
+    def action(self, children: Sequence[Any]) -> t.Action:
+        word: Token = children[0]
+        orders = children[1] if len(children) > 1 else None
+        span = self._span(word)
+        return t.Action(str(word), orders, span.to(orders.span) if orders else span)
+
+    def guarded(self, children: Sequence[Any]) -> t.RuleEntry:
+        label, action, condition, end = children
+        first: Span = self._span(label) if label is not None else action.span
+        return t.RuleEntry(
+            self._name(label) if label is not None else None,
+            action,
+            condition,
+            False,
+            first.to(self._span(end)),
+        )
+
+    def otherwise(self, children: Sequence[Any]) -> t.RuleEntry:
+        label, word, action, end = children
+        return t.RuleEntry(
+            self._name(label) if label is not None else None,
+            action,
+            None,
+            True,
+            self._between(label if label is not None else word, end),
+        )
+
+    def rollout(self, children: Sequence[Any]) -> t.RolloutEntry:
+        word, share = children
+        return t.RolloutEntry(share, self._span(word).to(share.span))
+
+    def hot_threshold(self, children: Sequence[Any]) -> t.HotThresholdEntry:
+        word, value = children
+        return t.HotThresholdEntry(value, self._span(word).to(value.span))
+
+    def block(self, children: Sequence[Any]) -> t.BlockItem:
+        hook, scope, *entries, close = children
+        path = self._string(scope) if scope is not None else None
+        header = self._span(hook)
+        return t.BlockItem(
+            self._name(hook),
+            path,
+            tuple(entries),
+            header.to(path.span) if path else header,
+            self._span(close),
+            self._between(hook, close),
+        )
+
+    def header(self, children: Sequence[Any]) -> t.Name:
+        return self._name(children[1])
+
+    def start(self, children: Sequence[Any]) -> t.PolicyFile:
+        name, *items = children
+        return t.PolicyFile(name, tuple(items), self.source)
+

@@ -1,0 +1,326 @@
+"""The tree: a policy as it was written, every node with its span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from policyc.source import Source, Span
+
+__all__ = [
+    "Action",
+    "BinaryExpr",
+    "BlockItem",
+    "CombineItem",
+    "ComparisonExpr",
+    "DurationLiteral",
+    "Entry",
+    "Expr",
+    "HasExpr",
+    "HighestExpr",
+    "HostItem",
+    "HotThresholdEntry",
+    "IntegerLiteral",
+    "Item",
+    "LetItem",
+    "ListExpr",
+    "Literal",
+    "LogicalExpr",
+    "Name",
+    "NameExpr",
+    "NotExpr",
+    "OrderLiteral",
+    "ParamItem",
+    "PercentLiteral",
+    "PolicyFile",
+    "RangeExpr",
+    "RolloutEntry",
+    "RuleEntry",
+    "SetItem",
+    "Setting",
+    "SizeLiteral",
+    "StringLiteral",
+    "Word",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A word that names something."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerLiteral:
+    """A whole number."""
+
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLiteral:
+    """Bytes; an order where an order set is wanted."""
+
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DurationLiteral:
+    """Nanoseconds."""
+
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PercentLiteral:
+    """Hundredths of a percent."""
+
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class StringLiteral:
+    """The bytes between the quotes, escapes resolved."""
+
+    value: bytes
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NameExpr:
+    """A parameter, let, set, attribute, enumerator or one of all, none, pmd, true, false."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLiteral:
+    """`order N`."""
+
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RangeExpr:
+    """Orders from one end to the other, both included; None is open."""
+
+    low: Expr | None
+    high: Expr | None
+    span: Span
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListExpr:
+    """Constants in braces, on the right of `in`."""
+
+    items: tuple[Expr, ...]
+    span: Span
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryExpr:
+    """`+ - * / %` on numbers, `-` and `|` on order sets."""
+
+    operator: str
+    left: Expr
+    right: Expr
+    operator_span: Span
+    span: Span
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonExpr:
+    """`== != < <= > >= is in under overlaps`."""
+
+    operator: str
+    left: Expr
+    right: Expr
+    operator_span: Span
+    span: Span
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalExpr:
+    """Two or more conditions joined by `and` or by `or`."""
+
+    operator: str
+    items: tuple[Expr, ...]
+    span: Span
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotExpr:
+    """`not CONDITION`."""
+
+    item: Expr
+    span: Span
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasExpr:
+    """`has NAME`."""
+
+    item: NameExpr
+    span: Span
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class HighestExpr:
+    """`highest(ORDERS)`."""
+
+    item: Expr
+    span: Span
+    depth: int
+
+
+Literal: TypeAlias = (
+    IntegerLiteral | SizeLiteral | DurationLiteral | PercentLiteral | StringLiteral
+)
+
+Expr: TypeAlias = (
+    "Literal | NameExpr | OrderLiteral | RangeExpr | ListExpr | BinaryExpr | ComparisonExpr"
+    " | LogicalExpr | NotExpr | HasExpr | HighestExpr"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetItem:
+    """`set NAME : TYPE = { "...", ... };`"""
+
+    name: Name
+    type: Name
+    members: tuple[StringLiteral, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ParamItem:
+    """`param NAME : TYPE = DEFAULT in LOW..HIGH;`"""
+
+    name: Name
+    type: Name
+    default: Literal | NameExpr
+    range: tuple[Literal, Literal] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class LetItem:
+    """`let NAME = EXPR;`"""
+
+    name: Name
+    expr: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CombineItem:
+    """`combine HOOK by MODE;`"""
+
+    hook: Name
+    mode: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A choice of a host setting; `+` may join its parts."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`NAME = VALUE;` or `NAME[SIZE] = VALUE;`"""
+
+    name: Name
+    argument: Literal | None
+    value: Literal | Word
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class HostItem:
+    """`host { SETTINGS }`"""
+
+    settings: tuple[Setting, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`allow ORDERS`, `deny`, `pass`, `balance` or `off`; `orders` only for allow."""
+
+    word: str
+    orders: Expr | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """A rule; `condition` is None without `when`, `otherwise` tells if it says so."""
+
+    label: Name | None
+    action: Action
+    condition: Expr | None
+    otherwise: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEntry:
+    """`rollout SHARE by cgroup;`"""
+
+    share: PercentLiteral | NameExpr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class HotThresholdEntry:
+    """`hot_threshold = DURATION;`"""
+
+    value: DurationLiteral | NameExpr
+    span: Span
+
+
+Entry: TypeAlias = RuleEntry | RolloutEntry | HotThresholdEntry
+
+
+@dataclass(frozen=True, slots=True)
+class BlockItem:
+    """`thp { ... }` or `numa for cgroup "..." { ... }`; `header` spans all before the brace."""
+
+    hook: Name
+    scope: StringLiteral | None
+    entries: tuple[Entry, ...]
+    header: Span
+    close: Span
+    span: Span
+
+
+Item: TypeAlias = SetItem | ParamItem | LetItem | CombineItem | HostItem | BlockItem
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A whole file."""
+
+    name: Name
+    items: tuple[Item, ...]
+    source: Source
