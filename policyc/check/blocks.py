@@ -312,32 +312,30 @@ class _Reachability:
 
     def check(self) -> None:
         """Go through the rules, with what is known when each of them is asked."""
-        alone: list[tuple[n.Expr, bool] | None] = []
-        for rule in self.block.rules:
-            with self.truth.assuming(*self.scope):
-                if rule.condition is None:
-                    alone.append(None)
-                    continue
-                value = self.truth.of(rule.condition)
-                alone.append(
-                    (rule.condition, True) if value else self.truth.first_constant(rule.condition)
-                )
         exhausted: CheckedRule | None = None
         with self.truth.assuming(*self.scope):
-            for rule, constant in zip(self.block.rules, alone, strict=True):
+            for rule in self.block.rules:
                 if rule.condition is None:
                     continue
                 if exhausted is not None:
                     self._unreachable(rule, exhausted)
                     continue
-                value = self.truth.of(rule.condition)
-                if constant is not None:
-                    self._constant(rule, constant)
-                elif value is False:
-                    self._unreachable(rule, self._same_condition(rule))
-                if value is True:
-                    exhausted = rule
+                if self.truth.first_constant(rule.condition) is not None:
+                    self._report(rule, rule.condition)
+                    if self.truth.of(rule.condition) is True:
+                        exhausted = rule
                 self.truth.assume(rule.condition, False)
+
+    def _report(self, rule: CheckedRule, condition: n.Expr) -> None:
+        """Something is constant here; say whether by itself, or because of the rules above."""
+        alone = self.truth.fresh()
+        with alone.assuming(*self.scope):
+            if alone.of(condition) is True:
+                self._constant(rule, (condition, True))
+            elif (constant := alone.first_constant(condition)) is not None:
+                self._constant(rule, constant)
+            elif self.truth.of(condition) is False:
+                self._unreachable(rule, self._same_condition(rule))
 
     def _same_condition(self, rule: CheckedRule) -> CheckedRule | None:
         for other in self.block.rules:

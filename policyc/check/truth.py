@@ -63,11 +63,25 @@ class Truth:
         self._params = params
         self._lets = lets
         self._path = paths
-        self._known: dict[n.Expr, bool] = {}
-        self._domains: dict[n.Expr, _Domain] = {}
-        self._present: dict[n.Expr, bool] = {}
+        self._known: dict[int, bool] = {}
+        self._domains: dict[int, _Domain] = {}
+        self._present: dict[int, bool] = {}
+        self._keys: dict[n.Expr, int] = {}
+        self._keys_by_id: dict[int, tuple[n.Expr, int]] = {}
         self._above: list[str] = []
         self._undo: list[Callable[[], object]] = []
+
+    def fresh(self) -> Truth:
+        """The same tables without any facts."""
+        return Truth(self._params, self._lets, self._path)
+
+    def _key(self, expr: n.Expr) -> int:
+        """The same number for equal expressions; each object is hashed once."""
+        entry = self._keys_by_id.get(id(expr))
+        if entry is None or entry[0] is not expr:
+            entry = (expr, self._keys.setdefault(expr, len(self._keys)))
+            self._keys_by_id[id(expr)] = entry
+        return entry[1]
 
     # -- facts
 
@@ -118,7 +132,8 @@ class Truth:
             case _:
                 pass
 
-    def _learn(self, table: dict[n.Expr, _Fact], key: n.Expr, value: _Fact) -> None:
+    def _learn(self, table: dict[int, _Fact], expr: n.Expr, value: _Fact) -> None:
+        key = self._key(expr)
         if key in table:
             before = table[key]
             self._undo.append(lambda: table.__setitem__(key, before))
@@ -148,8 +163,9 @@ class Truth:
     def of(self, expr: n.Expr) -> bool | None:
         """Whether the condition is certainly true or certainly false here."""
         expr = self._plain(expr)
-        if expr in self._known:
-            return self._known[expr]
+        known = self._known.get(self._key(expr))
+        if known is not None:
+            return known
         match expr:
             case n.Const(_, value):
                 return bool(value)
@@ -183,7 +199,8 @@ class Truth:
         match expr:
             case n.And(items) | n.Or(items):
                 wanted = isinstance(expr, n.And)
-                return self._constant_item(items, wanted) or self._whole(expr)
+                known = self._known.get(self._key(expr))
+                return (expr, known) if known is not None else self._constant_item(items, wanted)
             case n.Not(item):
                 return self.first_constant(item)
             case _:
@@ -261,7 +278,7 @@ class Truth:
     def _under(self, value: n.Expr, path: str) -> bool | None:
         if any(_is_under(above, path) for above in self._above):
             return True
-        if path == "/" and self._present.get(self._plain(value)):
+        if path == "/" and self._present.get(self._key(self._plain(value))):
             return True
         return None if self._compatible(path) else False
 
@@ -290,8 +307,9 @@ class Truth:
 
     def _domain(self, subject: n.Expr) -> _Domain | None:
         subject = self._plain(subject)
-        if subject in self._domains:
-            return self._domains[subject]
+        known = self._domains.get(self._key(subject))
+        if known is not None:
+            return known
         match subject:
             case n.Attribute(type, _) | n.Param(type, _) if type.kind is Kind.ENUM:
                 return frozenset(member.name for member in enumerations()[type.enum].members)
@@ -310,7 +328,7 @@ class Truth:
 
     def _surely_present(self, expr: n.Expr) -> bool:
         expr = self._plain(expr)
-        if self._present.get(expr):
+        if self._present.get(self._key(expr)):
             return True
         match expr:
             case n.Attribute(_, name):

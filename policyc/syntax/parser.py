@@ -130,14 +130,14 @@ def parse(source: Source, diagnostics: Diagnostics) -> PolicyFile | None:
         if error is None:
             break
         del diagnostics.items[before:]
-        offset = _offset(source, error)
+        tree, offset = None, _offset(source, error)
         if offset <= reported or (reported >= 0 and offset >= len(source.text)):
             break  # a consequence of an error that is already reported
         _report(source, error, offset, diagnostics)
         if parsed > _MAX_REPARSED_CHARACTERS or _accepted(error) == {"POLICY"}:
             break
         text, reported = _without_statement(text, offset), offset
-    return None if diagnostics.has_errors else tree
+    return tree if reported < 0 else None
 
 
 def _offset(source: Source, error: UnexpectedInput) -> int:
