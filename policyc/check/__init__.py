@@ -22,7 +22,7 @@ from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import DEFAULT_PROFILES, profiles
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
-from policyc.source import Source, Span
+from policyc.source import Span
 from policyc.syntax import tree as t
 from policyc.syntax.parser import decode, parse
 
@@ -52,12 +52,12 @@ def check_text(
     if file is not None:
         try:
             plan = _check_file(file, profiles, target or n.Target(), diagnostics)
-        except _Stop:
+        except _StopError:
             plan = None
     return CheckResult(None if diagnostics.has_errors else plan, diagnostics.sorted())
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """A stage cannot go on; what is wrong has been reported."""
 
 
@@ -68,7 +68,7 @@ def _check_file(
     diagnostics: Diagnostics,
 ) -> n.Plan:
     if any(item.code == "PC0106" for item in diagnostics.items):
-        raise _Stop
+        raise _StopError
     declarations = Declarations(diagnostics, target)
     check_name(file.name, "policy", diagnostics)
     expressions = check_declarations(file, declarations)
@@ -82,13 +82,11 @@ def _check_file(
     check_attributes(blocks, chosen, diagnostics)
     report_unused(declarations)
     if diagnostics.has_errors:
-        raise _Stop
+        raise _StopError
     check_profiles(blocks, combine, host, chosen, diagnostics)
     return lower(
-        file.name.text,
-        file.source,
+        file,
         declarations,
-        list(declarations.checked_lets),
         sets,
         blocks,
         combine,

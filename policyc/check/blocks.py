@@ -190,8 +190,12 @@ class _BlockChecker:
             "a rule has a condition, or is the last and says `otherwise`",
             entry.span,
             help="write `otherwise` in front of it" if last else "add `when CONDITION`",
-            fix=Fix(Span(entry.span.source, entry.action.span.start, entry.action.span.start),
-                    "otherwise ") if last else None,
+            fix=Fix(
+                Span(entry.span.source, entry.action.span.start, entry.action.span.start),
+                "otherwise ",
+            )
+            if last
+            else None,
         )
 
     def _after_otherwise(self, entry: t.RuleEntry, otherwise: t.RuleEntry) -> None:

@@ -17,9 +17,46 @@ from policyc.syntax import tree as t
 __all__ = ["KEYWORDS", "check_declarations", "let_order", "report_unused", "set_definitions"]
 
 KEYWORDS = frozenset(
-    "policy set param let combine by host thp numa for cgroup rollout hot_threshold when"
-    " otherwise allow deny pass balance off not and or in is under overlaps has highest order"
-    " import test property given expect implies result on".split()
+    {
+        "policy",
+        "set",
+        "param",
+        "let",
+        "combine",
+        "by",
+        "host",
+        "thp",
+        "numa",
+        "for",
+        "cgroup",
+        "rollout",
+        "hot_threshold",
+        "when",
+        "otherwise",
+        "allow",
+        "deny",
+        "pass",
+        "balance",
+        "off",
+        "not",
+        "and",
+        "or",
+        "in",
+        "is",
+        "under",
+        "overlaps",
+        "has",
+        "highest",
+        "order",
+        "import",
+        "test",
+        "property",
+        "given",
+        "expect",
+        "implies",
+        "result",
+        "on",
+    }
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _MAX_NAME = 64
@@ -98,9 +135,7 @@ def _collect(file: t.PolicyFile, declarations: Declarations) -> None:
         table[name.text] = item  # pyright: ignore[reportArgumentType]
 
 
-def _type(
-    name: t.Name, types: dict[str, Type], what: str, diagnostics: Diagnostics
-) -> Type | None:
+def _type(name: t.Name, types: dict[str, Type], what: str, diagnostics: Diagnostics) -> Type | None:
     if name.text not in types:
         diagnostics.add(
             "PC0208",
@@ -147,14 +182,10 @@ def _param(item: t.ParamItem, diagnostics: Diagnostics) -> n.ParamDefinition | N
             help="widen the range or change the default",
         )
         return None
-    return n.ParamDefinition(
-        item.name.text, param_type, default, low, high, item.name.span.line
-    )
+    return n.ParamDefinition(item.name.text, param_type, default, low, high, item.name.span.line)
 
 
-def _constant(
-    node: t.Literal | t.NameExpr, wanted: Type, diagnostics: Diagnostics
-) -> int | None:
+def _constant(node: t.Literal | t.NameExpr, wanted: Type, diagnostics: Diagnostics) -> int | None:
     found: tuple[Type, int] | None = None
     match node:
         case t.IntegerLiteral(value):
@@ -217,9 +248,7 @@ def set_definitions(declarations: Declarations) -> tuple[n.SetDefinition, ...]:
                     help="leave one of them out",
                 )
             members.setdefault(value, member.span)
-        definitions.append(
-            n.SetDefinition(name, set_type, tuple(members), item.name.span.line)
-        )
+        definitions.append(n.SetDefinition(name, set_type, tuple(members), item.name.span.line))
     return tuple(definitions)
 
 

@@ -103,7 +103,9 @@ class Expressions:
             self._spans[id(typed.expr)] = (typed.expr, node.span)
         return typed
 
-    def _check(self, node: t.Expr, want: Type | None) -> Typed | None:
+    def _check(  # noqa: C901 - one case for each kind of node
+        self, node: t.Expr, want: Type | None
+    ) -> Typed | None:
         match node:
             case t.IntegerLiteral(value, span):
                 return Typed(n.Const(INT, value), INT, span)
@@ -182,9 +184,7 @@ class Expressions:
         if text in declarations.params:
             declarations.used.add(text)
             definition = declarations.checked_params[text]
-            return definition and Typed(
-                n.Param(definition.type, text), definition.type, span
-            )
+            return definition and Typed(n.Param(definition.type, text), definition.type, span)
         if text in declarations.lets:
             return self._let(text, node)
         if text in attributes():
@@ -216,7 +216,8 @@ class Expressions:
         declarations = self.declarations
         known = {*declarations.params, *declarations.lets, *declarations.sets, *attributes()}
         enumerators = [
-            name for name, table in enumerations().items()
+            name
+            for name, table in enumerations().items()
             if any(member.name == node.text for member in table.members)
         ]
         hint = (
@@ -528,9 +529,7 @@ class Expressions:
     def _membership(self, left: Typed, constants: tuple[n.Const, ...]) -> n.Expr:
         if left.type != CGROUP:
             return n.InList(left.expr, constants)
-        return _any(
-            [n.IsPath(left.expr, self.declarations.path(str(c.value))) for c in constants]
-        )
+        return _any([n.IsPath(left.expr, self.declarations.path(str(c.value))) for c in constants])
 
     def _under(self, node: t.ComparisonExpr) -> Typed | None:
         left = self.check(node.left, CGROUP)

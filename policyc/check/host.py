@@ -44,9 +44,7 @@ def check_host(
     return settings
 
 
-def _setting(
-    node: t.Setting, target: n.Target, diagnostics: Diagnostics
-) -> n.HostSetting | None:
+def _setting(node: t.Setting, target: n.Target, diagnostics: Diagnostics) -> n.HostSetting | None:
     key = node.name.text + ("[]" if node.argument is not None else "")
     row = host_rows().get(key)
     if row is None:
@@ -143,12 +141,13 @@ def _lint(settings: list[CheckedSetting], has_thp: bool, diagnostics: Diagnostic
         )
     shrink = by_name.get("thp.shrink_underused")
     empty = by_name.get("khugepaged.max_ptes_none")
-    if shrink is not None and shrink[0].value is True and empty is not None:
-        if empty[0].value == _SHRINKER_OFF:
-            diagnostics.add(
-                "PC0611",
-                "with max_ptes_none = 511 the shrinker finds no page underused",
-                empty[1],
-                related=(Label(shrink[1], "this is switched on"),),
-                help="409 splits huge pages of which more than 80% is zero",
-            )
+    if shrink is None or empty is None:
+        return
+    if shrink[0].value is True and empty[0].value == _SHRINKER_OFF:
+        diagnostics.add(
+            "PC0611",
+            "with max_ptes_none = 511 the shrinker finds no page underused",
+            empty[1],
+            related=(Label(shrink[1], "this is switched on"),),
+            help="409 splits huge pages of which more than 80% is zero",
+        )

@@ -54,9 +54,7 @@ def _sizes(target: Target) -> str:
     return ", ".join(format_size(target.page_size << order) for order in orders)
 
 
-def checked_order(
-    order: int, target: Target, span: Span, diagnostics: Diagnostics
-) -> int | None:
+def checked_order(order: int, target: Target, span: Span, diagnostics: Diagnostics) -> int | None:
     """The order itself if the kernel can have folios of it, else None, reported."""
     if order == 1:
         diagnostics.add(

@@ -6,16 +6,14 @@ from policyc.check.blocks import CheckedBlock
 from policyc.check.host import CheckedSetting
 from policyc.check.model import Declarations
 from policyc.plan import nodes as n
-from policyc.source import Source
+from policyc.syntax import tree as t
 
 __all__ = ["lower"]
 
 
-def lower(
-    name: str,
-    source: Source,
+def lower(  # noqa: PLR0917 - the parts of a policy, each from a stage of its own
+    file: t.PolicyFile,
     declarations: Declarations,
-    let_order: list[str],
     sets: tuple[n.SetDefinition, ...],
     blocks: list[CheckedBlock],
     combine: dict[n.HookName, n.Combine],
@@ -25,9 +23,7 @@ def lower(
     hooks: dict[n.HookName, n.HookPlan] = {}
     rule_index = 0
     for hook in n.HookName:
-        mine = sorted(
-            (block for block in blocks if block.hook is hook), key=lambda block: _depth(block)
-        )
+        mine = sorted((block for block in blocks if block.hook is hook), key=_depth)
         lowered: list[n.Block] = []
         for block in mine:
             lowered.append(_block(block, len(lowered), rule_index, declarations))
@@ -35,13 +31,13 @@ def lower(
         if lowered:
             hooks[hook] = n.HookPlan(hook, combine[hook], tuple(lowered))
     return n.Plan(
-        name=name,
-        file=source.name,
+        name=file.name.text,
+        file=file.source.name,
         target=declarations.target,
         paths=tuple(declarations.path_names),
         sets=sets,
         params=tuple(p for p in declarations.checked_params.values() if p is not None),
-        locals=_locals(declarations, let_order),
+        locals=_locals(declarations),
         thp=hooks.get(n.HookName.THP),
         numa=hooks.get(n.HookName.NUMA),
         host=tuple(setting for setting, _ in host),
@@ -54,9 +50,7 @@ def _depth(block: CheckedBlock) -> tuple[int, int]:
     return (0, 0) if scope is None else (1, 0 if scope == "/" else scope.count("/"))
 
 
-def _block(
-    block: CheckedBlock, index: int, first_rule: int, declarations: Declarations
-) -> n.Block:
+def _block(block: CheckedBlock, index: int, first_rule: int, declarations: Declarations) -> n.Block:
     return n.Block(
         index=index,
         scope=None if block.scope is None else declarations.path(block.scope),
@@ -78,10 +72,9 @@ def _block(
     )
 
 
-def _locals(declarations: Declarations, let_order: list[str]) -> tuple[n.LocalDefinition, ...]:
+def _locals(declarations: Declarations) -> tuple[n.LocalDefinition, ...]:
     definitions: list[n.LocalDefinition] = []
-    for name in let_order:
-        checked = declarations.checked_lets.get(name)
+    for name, checked in declarations.checked_lets.items():
         if checked is not None and name in declarations.used:
             line = declarations.lets[name].name.span.line
             definitions.append(n.LocalDefinition(name, checked.expr, line))

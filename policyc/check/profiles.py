@@ -202,9 +202,7 @@ def _competing_thresholds(
 def _contains(outer: str | None, inner: str | None) -> bool:
     if outer is None:
         return True
-    return inner is not None and (
-        outer in ("/", inner) or inner.startswith(outer + "/")
-    )
+    return inner is not None and (outer in ("/", inner) or inner.startswith(outer + "/"))
 
 
 def _may_pass(block: CheckedBlock) -> bool:

@@ -7,7 +7,7 @@ True or False only when that is certain, and None otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -86,7 +86,7 @@ class Truth:
     # -- facts
 
     @contextmanager
-    def assuming(self, *facts: tuple[n.Expr, bool]) -> Iterator[None]:
+    def assuming(self, *facts: tuple[n.Expr, bool]) -> Generator[None]:
         """Within the block the conditions are known to have these values."""
         mark = len(self._undo)
         try:
@@ -97,7 +97,7 @@ class Truth:
             while len(self._undo) > mark:
                 self._undo.pop()()
 
-    def assume(self, expr: n.Expr, holds: bool) -> None:
+    def assume(self, expr: n.Expr, holds: bool) -> None:  # noqa: C901 - one case for each node
         """From here on the condition is known to be true, or false."""
         expr = self._plain(expr)
         self._learn(self._known, expr, holds)
@@ -160,7 +160,7 @@ class Truth:
 
     # -- questions
 
-    def of(self, expr: n.Expr) -> bool | None:
+    def of(self, expr: n.Expr) -> bool | None:  # noqa: C901 - one case for each node
         """Whether the condition is certainly true or certainly false here."""
         expr = self._plain(expr)
         known = self._known.get(self._key(expr))
@@ -210,9 +210,7 @@ class Truth:
         value = self.of(expr)
         return None if value is None else (expr, value)
 
-    def _constant_item(
-        self, items: tuple[n.Expr, ...], wanted: bool
-    ) -> tuple[n.Expr, bool] | None:
+    def _constant_item(self, items: tuple[n.Expr, ...], wanted: bool) -> tuple[n.Expr, bool] | None:
         with self.assuming():
             for item in items:
                 found = self.first_constant(item)
@@ -252,8 +250,9 @@ class Truth:
             )
         else:
             narrowed = _narrowed(domain, operator, int(constant.value))
-            possible, certain = narrowed.low <= narrowed.high, _excludes(
-                domain, _NEGATED[operator], int(constant.value)
+            possible, certain = (
+                narrowed.low <= narrowed.high,
+                _excludes(domain, _NEGATED[operator], int(constant.value)),
             )
         if not possible:
             return False
@@ -342,7 +341,7 @@ class Truth:
 
 
 def _is_under(path: str, ancestor: str) -> bool:
-    return path == ancestor or ancestor == "/" or path.startswith(ancestor + "/")
+    return ancestor in (path, "/") or path.startswith(ancestor + "/")
 
 
 def _is_enum(members: tuple[n.Const, ...]) -> bool:

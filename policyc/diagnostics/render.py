@@ -122,6 +122,8 @@ def _full(diagnostic: Diagnostic, lines: LineCache, color: bool, width: int) -> 
     for number, (source, group) in enumerate(_by_source(annotations).items()):
         arrow = ":::" if number else "-->"
         rows.append(f"{' ' * gutter}{paint('gutter', arrow)} {_place(group[0].span)}")
+        if not source.text and not any(item.message for item in group):
+            continue  # it is about the file, and there is nothing to show of it
         excerpt = lay_out(source, group, page)
         rows += excerpt.rows
         left_over += excerpt.left_over

@@ -85,7 +85,7 @@ def _regions(plan: n.Plan, hook: n.HookPlan) -> tuple[Instance, ...]:
 
 
 def _is_under(path: str, ancestor: str) -> bool:
-    return path == ancestor or ancestor == "/" or path.startswith(ancestor + "/")
+    return ancestor in (path, "/") or path.startswith(ancestor + "/")
 
 
 def _threshold(plan: n.Plan, hook: n.HookPlan, scope: str) -> n.Expr | None:

@@ -154,9 +154,7 @@ class _Environment:
 _ValueOf = Callable[[n.Expr], n.ConstValue | None]
 
 
-def _first_rule(
-    block: n.Block, plan: n.Plan, values: Values, value_of: _ValueOf
-) -> n.Rule | None:
+def _first_rule(block: n.Block, plan: n.Plan, values: Values, value_of: _ValueOf) -> n.Rule | None:
     cgroup = values.get("cgroup")
     if block.scope is not None and (
         cgroup is None or plan.paths[block.scope] not in ancestors(str(cgroup))
@@ -169,22 +167,25 @@ def _first_rule(
     return next(r for r in block.rules if r.condition is None or value_of(r.condition) is True)
 
 
-def _opinion(
-    block: n.Block, rule: n.Rule, values: Values, value_of: _ValueOf
-) -> list[Opinion]:
+def _opinion(block: n.Block, rule: n.Rule, values: Values, value_of: _ValueOf) -> list[Opinion]:
     match rule.action:
         case n.Pass():
             return []
         case n.Allow(orders):
             allowed, requested = value_of(orders), values["orders"]
-            assert isinstance(allowed, int) and isinstance(requested, int)
+            assert isinstance(allowed, int)
+            assert isinstance(requested, int)
             return [Opinion(block, rule, orders=allowed & requested)]
         case n.Balance(on):
             threshold = value_of(block.hot_threshold) if block.hot_threshold else None
-            return [Opinion(block, rule, on=on, hot_threshold=None if threshold is None else int(threshold))]
+            return [
+                Opinion(
+                    block, rule, on=on, hot_threshold=None if threshold is None else int(threshold)
+                )
+            ]
 
 
-def _value(env: _Environment, expr: n.Expr) -> n.ConstValue | None:
+def _value(env: _Environment, expr: n.Expr) -> n.ConstValue | None:  # noqa: C901 - one case for each node
     """The value of an expression, None if it is absent."""
     value_of = partial(_value, env)
     match expr:
@@ -224,7 +225,9 @@ def _value(env: _Environment, expr: n.Expr) -> n.ConstValue | None:
         case n.Difference(left, right):
             return _lift(lambda a, b: int(a) & ~int(b), value_of(left), value_of(right))
         case n.Contains(inner, outer):
-            return _lift(lambda a, b: int(a) & ~int(b) == 0, value_of(inner), value_of(outer)) is True
+            return (
+                _lift(lambda a, b: int(a) & ~int(b) == 0, value_of(inner), value_of(outer)) is True
+            )
         case n.Overlaps(left, right):
             return _lift(lambda a, b: int(a) & int(b) != 0, value_of(left), value_of(right)) is True
         case n.Highest(orders):
@@ -266,9 +269,7 @@ def saturating(operator: n.ArithmeticOperator, a: int, b: int) -> int:
             return a % b if b else 0
 
 
-def _compare(
-    operator: n.CompareOperator, left: n.ConstValue, right: n.ConstValue
-) -> bool:
+def _compare(operator: n.CompareOperator, left: n.ConstValue, right: n.ConstValue) -> bool:
     match operator:
         case n.CompareOperator.EQUAL:
             return left == right

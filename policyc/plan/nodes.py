@@ -264,8 +264,26 @@ class Not:
 
 
 Expr: TypeAlias = (
-    "Const | Attribute | Param | Local | Arithmetic | Compare | InSet | InList | UnderSet | UnderPath | "
-    "IsPath | Union | Difference | Contains | Overlaps | Highest | Has | And | Or | Not"
+    Const
+    | Attribute
+    | Param
+    | Local
+    | Arithmetic
+    | Compare
+    | InSet
+    | InList
+    | UnderSet
+    | UnderPath
+    | IsPath
+    | Union
+    | Difference
+    | Contains
+    | Overlaps
+    | Highest
+    | Has
+    | And
+    | Or
+    | Not
 )
 
 

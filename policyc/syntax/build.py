@@ -94,9 +94,7 @@ class TreeBuilder:
         token: Token = children[0]
         span = self._span(token)
         match = cast("re.Match[str]", _NUMBER.match(token))
-        return t.SizeLiteral(
-            self._number(match[1], 1 << _SIZE_UNITS[match[2][0]], span), span
-        )
+        return t.SizeLiteral(self._number(match[1], 1 << _SIZE_UNITS[match[2][0]], span), span)
 
     def duration(self, children: Sequence[Any]) -> t.DurationLiteral:
         token: Token = children[0]
@@ -320,4 +318,3 @@ class TreeBuilder:
     def start(self, children: Sequence[Any]) -> t.PolicyFile:
         name, *items = children
         return t.PolicyFile(name, tuple(items), self.source)
-

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -51,6 +53,8 @@ _LOOK_ALIKES = {
     "\uff1a": ":",
     "\uff1d": "=",
     "\u00a0": " ",
+    "&": "and",
+    "!": "not",
 }
 _SIGNS = {
     "CLOSE": "`}`",
@@ -130,28 +134,44 @@ def parse(source: Source, diagnostics: Diagnostics) -> PolicyFile | None:
         if error is None:
             break
         del diagnostics.items[before:]
-        tree, offset = None, _offset(source, error)
-        if offset <= reported or (reported >= 0 and offset >= len(source.text)):
+        tree, failure = None, _failure(source, error)
+        if failure.start <= reported or (reported >= 0 and failure.terminal == "$END"):
             break  # a consequence of an error that is already reported
-        _report(source, error, offset, diagnostics)
-        if parsed > _MAX_REPARSED_CHARACTERS or _accepted(error) == {"POLICY"}:
+        _report(source, failure, diagnostics)
+        reported = failure.start
+        if parsed > _MAX_REPARSED_CHARACTERS or set(failure.accepted) == {"POLICY"}:
             break
-        text, reported = _without_statement(text, offset), offset
+        text = _without_statement(text, failure.start)
     return tree if reported < 0 else None
 
 
-def _offset(source: Source, error: UnexpectedInput) -> int:
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        return error.token.start_pos or 0
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Where the parser could not go on: at a token, a character, or the end of the file.
+
+    `terminal` is empty for a character that starts no token. `accepted` are the names of
+    the terminals that could have stood there.
+    """
+
+    start: int
+    end: int
+    terminal: str
+    text: str
+    accepted: frozenset[str]
+
+
+def _failure(source: Source, error: UnexpectedInput) -> _Failure:
+    length = len(source.text)
     if isinstance(error, UnexpectedCharacters):
-        return min(error.pos_in_stream or 0, len(source.text))
-    return len(source.text)
-
-
-def _accepted(error: UnexpectedInput) -> set[str]:
-    if isinstance(error, UnexpectedToken):
-        return set(error.accepts or error.expected)
-    return set()
+        start = min(cast(int, error.pos_in_stream), length)  # pyright: ignore[reportUnknownMemberType]
+        return _Failure(start, start + 1, "", source.text[start : start + 1], frozenset())
+    assert isinstance(error, UnexpectedToken)
+    token = cast(Token, error.token)  # pyright: ignore[reportUnknownMemberType]
+    accepted = frozenset(error.accepts or error.expected)
+    if token.type == "$END":
+        return _Failure(length, length, "$END", "", accepted)
+    start = token.start_pos or 0
+    return _Failure(start, token.end_pos or start, token.type, str(token), accepted)
 
 
 def _has_content(source: Source) -> bool:
@@ -182,7 +202,7 @@ class _Parser:
             text,
             parser="lalr",
             lexer="contextual",
-            transformer=self._delegate,  # pyright: ignore[reportArgumentType]
+            transformer=self._delegate,
             cache=_cache_file(text) or False,
         )
 
@@ -190,7 +210,7 @@ class _Parser:
         """The tree of the text; raises lark's UnexpectedInput."""
         self._delegate.builder = builder
         try:
-            return self._lark.parse(text)  # pyright: ignore[reportReturnType]
+            return cast(PolicyFile, self._lark.parse(text))  # pyright: ignore[reportUnknownMemberType]
         finally:
             self._delegate.builder = None
 
@@ -222,7 +242,7 @@ def _cache_file(grammar: str) -> str | None:
 
     The file is in a directory of the user's own, because lark loads it with pickle.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     directory = Path(base) / "policyc"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -260,42 +280,42 @@ def _closing_brace(text: str, opening: int) -> int:
     return len(text)
 
 
-def _report(
-    source: Source, error: UnexpectedInput, offset: int, diagnostics: Diagnostics
-) -> None:
-    if isinstance(error, UnexpectedCharacters):
-        _report_character(source, offset, diagnostics)
+def _report(source: Source, failure: _Failure, diagnostics: Diagnostics) -> None:
+    span = Span(source, failure.start, failure.end)
+    if not failure.terminal:
+        _report_character(source, failure.start, diagnostics)
         return
-    assert isinstance(error, UnexpectedToken)
-    token: Token = error.token
-    if token.type == "$END":
-        span = Span(source, offset, offset)
-        found = "the end of the file"
-    else:
-        span = Span(source, offset, token.end_pos or offset)
-        found = f"`{token}`"
-    if token in _LATER:
+    if failure.text in _LATER:
         diagnostics.add(
             "PC0109",
-            f"`{token}` is not in this version of the language",
+            f"`{failure.text}` is not in this version of the language",
             span,
             help="leave it out; docs/explanation/limits.md lists what is still to come",
         )
         return
-    expected = _expected(error)
+    found = f"`{failure.text}`" if failure.text else "the end of the file"
+    expected = _expected(failure.accepted)
     diagnostics.add(
         "PC0102",
         f"found {found} where {expected} should be",
         span,
         f"expected {expected}",
-        help=_advice(source, token, error.accepts or error.expected, offset),
+        help=_advice(source, failure),
     )
 
 
-def _expected(error: UnexpectedToken) -> str:
-    names = sorted({_sign(name) for name in error.accepts or error.expected})
-    if len(names) > 6:
-        return "something else"
+def _expected(accepted: frozenset[str]) -> str:
+    """What could have stood there, in words."""
+    if {"HAS", "HIGHEST"} <= accepted:
+        return "an expression"
+    if {"SIGN", "FACTOR"} <= accepted:
+        ends = sorted(_sign(name) for name in accepted & {"END", "CLOSE_PARENTHESIS", "_WHEN"})
+        return " or ".join(["an operator", *ends])
+    if {"ALLOW", "DENY", "OTHERWISE"} <= accepted:
+        return "a rule or `}`"
+    if {"SET", "LET"} <= accepted:
+        return "a declaration or a block"
+    names = sorted({_sign(name) for name in accepted})
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
@@ -303,16 +323,30 @@ def _sign(terminal: str) -> str:
     return _SIGNS.get(terminal, f"`{terminal.lower().lstrip('_')}`")
 
 
-def _advice(source: Source, token: Token, accepted: set[str], offset: int) -> str:
-    previous = source.text[:offset].rstrip()[-1:]
-    if "END" in accepted and previous not in ("", ";", "{", "}"):
-        return "each statement ends with `;`"
-    if token.type == "NAME" and "SIZE" not in accepted and accepted >= {"SET", "LET"}:
-        return "a policy has set, param, let, combine, host, thp and numa"
-    if token.type == "$END" and "CLOSE" in accepted:
+def _advice(source: Source, failure: _Failure) -> str:
+    accepted = failure.accepted
+    before = source.text[: failure.start].rstrip()
+    if failure.terminal == "$END" and "CLOSE" in accepted:
         return "a `}` is missing"
-    if token == "=" and "COMPARE" in accepted:
+    if failure.text == "=" and "COMPARE" in accepted:
         return "comparisons are written `==` or `is`"
+    if failure.text == "not" and "COMPARE" in accepted:
+        return "write `not (a in b)`: `not` stands in front of the whole comparison"
+    if re.search(r"\b(is|==)\s*not\Z", before):
+        return "write `!=`"
+    if failure.text == "|" and before.endswith("|"):
+        return "write `or` between conditions, and one `|` between order sets"
+    if failure.text == "if" and "_WHEN" in accepted:
+        return "conditions start with `when`"
+    if "COMMA" not in accepted and failure.terminal == "COMMA":
+        return "order sets are joined with `|`, conditions with `and`"
+    new_line = source.position(len(before)).line < source.position(failure.start).line
+    if "END" in accepted and (new_line or failure.text in ("}", "otherwise")):
+        return "each statement ends with `;`"
+    if {"SET", "LET"} <= accepted:
+        return "a policy has set, param, let, combine, host, thp and numa"
+    if {"ALLOW", "DENY"} <= accepted:
+        return "rules are `allow ORDERS when CONDITION;`, `deny when ...;`, `otherwise ...;`"
     return "docs/language.md has the grammar"
 
 

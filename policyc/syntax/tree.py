@@ -188,13 +188,20 @@ class HighestExpr:
     depth: int
 
 
-Literal: TypeAlias = (
-    IntegerLiteral | SizeLiteral | DurationLiteral | PercentLiteral | StringLiteral
-)
+Literal: TypeAlias = IntegerLiteral | SizeLiteral | DurationLiteral | PercentLiteral | StringLiteral
 
 Expr: TypeAlias = (
-    "Literal | NameExpr | OrderLiteral | RangeExpr | ListExpr | BinaryExpr | ComparisonExpr"
-    " | LogicalExpr | NotExpr | HasExpr | HighestExpr"
+    Literal
+    | NameExpr
+    | OrderLiteral
+    | RangeExpr
+    | ListExpr
+    | BinaryExpr
+    | ComparisonExpr
+    | LogicalExpr
+    | NotExpr
+    | HasExpr
+    | HighestExpr
 )
 
 

@@ -1,0 +1,60 @@
+# Everything is set up on the way: `make demo` and `make test` work in a fresh clone.
+#
+#   PYTHON=python3.12 make test      another interpreter (3.11 or newer)
+#   make test ARGS="-m 'not slow'"   arguments for pytest
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+ARGS ?=
+
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench dist clean
+
+help:
+	@echo "make demo    check, compile, ask and simulate an example policy"
+	@echo "make test    the whole test suite, with what it needs"
+	@echo "make lint    style, types and the arrows of the architecture"
+	@echo "make format  lay out the Python code"
+	@echo "make bench   the benchmarks"
+	@echo "make dist    source distribution and wheel, in dist/"
+	@echo "make clean   remove what the others made"
+
+# A stamp says that the extras of pyproject.toml, as it now is, are installed.
+$(VENV)/.installed-%: pyproject.toml tools/setup-venv.sh
+	@PYTHON="$(PYTHON)" sh tools/setup-venv.sh "$(VENV)" "$*"
+	@touch $@
+
+demo: $(VENV)/.installed-plain
+	@PATH="$(abspath $(BIN)):$$PATH" sh tools/demo.sh
+
+test: $(VENV)/.installed-test
+	@sh tools/setup-system.sh
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/.installed-lint $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/.installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	@sh tools/setup-system.sh
+	@for benchmark in benchmarks/bench_*.py; do \
+		echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
+	done
+
+dist: $(VENV)/.installed-test
+	$(BIN)/hatchling build
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Shows the main job of policyc on one example. Run by `make demo`.
+set -eu
+cd "$(dirname "$0")/.."
+
+policy=examples/fleet.thp
+trace=examples/traces/fleet.jsonl
+output=build/demo
+
+say() {
+    printf '\n# %s\n' "$1"
+}
+
+run() {
+    printf '$ %s\n' "$*"
+    "$@"
+}
+
+rm -rf "$output"
+
+say "The policy says which page orders an allocation may use. Is it sound?"
+run policyc check "$policy"
+
+say "Compile it: BPF C for the kernel, the same policy in Python, and a manifest."
+run policyc compile "$policy" -o "$output"
+run ls "$output"
+
+say "Ask it. A Java container whose memory khugepaged is collapsing:"
+run policyc decide "$policy" --hook thp \
+    cgroup=/kubepods/java/web-1 event=khugepaged orders=all
+
+say "The same container at a page fault:"
+run policyc decide "$policy" --hook thp \
+    cgroup=/kubepods/java/web-1 event=pagefault orders=all
+
+say "And a database, asked whether NUMA balancing is on for it:"
+run policyc decide "$policy" --hook numa \
+    cgroup=/kubepods/db/main task.comm=postgres
+
+say "Replay a recorded trace through it."
+run policyc simulate "$policy" --trace "$trace"
