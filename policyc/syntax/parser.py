@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer
@@ -185,51 +186,36 @@ def _parse_once(
     source: Source, text: str, diagnostics: Diagnostics
 ) -> tuple[UnexpectedInput | None, PolicyFile | None]:
     try:
-        builder = TreeBuilder(source, diagnostics)
-        return None, _lark().parse(text, builder)
+        return None, _lark().parse(text, source, diagnostics)
     except UnexpectedInput as error:
         return error, None
 
 
 class _Parser:
-    """The LALR tables, loaded once, with a fresh builder for each text."""
+    """The LALR tables, loaded once, and the builder that lark calls while it parses.
+
+    Lark binds the callbacks when it is built, so one builder serves all texts in turn.
+    """
 
     def __init__(self) -> None:
         grammar = resource_path("grammar") / "policy.lark"
         text = grammar.read_text("utf-8")
-        self._delegate = _Delegate()
+        self._lock = Lock()
+        self._builder = TreeBuilder(Source("", ""), Diagnostics())
         self._lark = Lark(
             text,
             parser="lalr",
             lexer="contextual",
-            transformer=self._delegate,
+            transformer=cast("Transformer[Token, Any]", self._builder),
             cache=_cache_file(text) or False,
         )
 
-    def parse(self, text: str, builder: TreeBuilder) -> PolicyFile:
+    def parse(self, text: str, source: Source, diagnostics: Diagnostics) -> PolicyFile:
         """The tree of the text; raises lark's UnexpectedInput."""
-        self._delegate.builder = builder
-        try:
+        with self._lock:
+            self._builder.source = source
+            self._builder.diagnostics = diagnostics
             return cast(PolicyFile, self._lark.parse(text))  # pyright: ignore[reportUnknownMemberType]
-        finally:
-            self._delegate.builder = None
-
-
-class _Delegate(Transformer[Token, Any]):
-    """Lark binds callbacks when it is built; these go on to the builder of the moment."""
-
-    builder: TreeBuilder | None = None
-
-
-def _callback(name: str) -> Any:
-    def call(self: _Delegate, children: list[Any]) -> Any:
-        return getattr(self.builder, name)(children)
-
-    return call
-
-
-for _name in [name for name in vars(TreeBuilder) if not name.startswith("_")]:
-    setattr(_Delegate, _name, _callback(_name))
 
 
 @cache
