@@ -63,7 +63,9 @@ def _manifest(
             {"index": rule.index, "label": rule.label, "line": rule.line, "text": rule.text}
             for rule in plan.rules
         ],
-        "counters": {"map": "rule_counters", "value": "u64, one for each CPU"} if counters else None,
+        "counters": {"map": "rule_counters", "value": "u64, one for each CPU"}
+        if counters
+        else None,
         "sets": [_set(definition) for definition in plan.sets],
         "params": _params(plan),
         "paths": {

@@ -1,0 +1,81 @@
+"""The emitted program in the running kernel, asked through BPF_PROG_TEST_RUN."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from policyc.emit.layout import answer_layout, params_layout, request_layout
+from policyc.plan import nodes as n
+from policyc.plan.evaluate import State
+from tests.differential.lanes.host import set_keys
+from tests.differential.lanes.libbpf import BpfObject, TestRun, unavailable
+
+__all__ = ["KernelLane", "available"]
+
+#: The smallest packet that the kernel takes, an Ethernet header.
+_SMALLEST_PACKET = 14
+
+
+def available() -> str:
+    """Why the lane cannot run here, empty if it can."""
+    return unavailable()
+
+
+class KernelLane:
+    """A plan as a loaded object; `ids` numbers cgroup paths as the requests do."""
+
+    def __init__(self, plan: n.Plan, data: bytes, ids: Callable[[str], int]) -> None:
+        self._plan = plan
+        self._ids = ids
+        self.object = BpfObject(data)
+        self._keys: dict[str, list[bytes]] = {}
+        self._runs: dict[n.HookName, TestRun] = {}
+        words = (len(plan.paths) + 63) // 64
+        paths = self.object.map_fd("policy_paths")
+        if paths is not None:
+            for place, path in enumerate(plan.paths):
+                mask = (1 << place).to_bytes(8 * words, "little")
+                self.object.update(paths, struct.pack("=Q", ids(path)), mask)
+
+    def set_state(self, state: State) -> None:
+        """Give sets and parameters their values."""
+        for name, keys in set_keys(self._plan, state, self._ids).items():
+            fd = self.object.map_fd(f"set_{name}")
+            if fd is None:
+                continue
+            for key in self._keys.get(name, []):
+                self.object.delete(fd, key)
+            for key in keys:
+                self.object.update(fd, key, b"\1")
+            self._keys[name] = keys
+        fd = self.object.map_fd(".data.params")
+        if fd is not None:
+            values = [int(state.params[item.name]) for item in params_layout(self._plan)]
+            self.object.update(fd, struct.pack("=I", 0), struct.pack(f"={len(values)}Q", *values))
+
+    def decide(self, hook: n.HookPlan, requests: Sequence[bytes]) -> list[bytes]:
+        """The answers to some requests."""
+        size = request_layout(self._plan, hook).size
+        answer = answer_layout(self._plan, hook).size
+        if hook.hook not in self._runs:
+            packet = max(_SMALLEST_PACKET, size + answer)
+            self._runs[hook.hook] = TestRun(self.object.program_fd(hook.hook.value), packet)
+        run = self._runs[hook.hook].run
+        return [run(request)[size : size + answer] for request in requests]
+
+    def close(self) -> None:
+        """Unload the object."""
+        self.object.close()
+
+    def __enter__(self) -> KernelLane:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
