@@ -83,7 +83,8 @@ def _check_file(
     report_unused(declarations)
     if diagnostics.has_errors:
         raise _StopError
-    check_profiles(blocks, combine, host, chosen, diagnostics)
+    lets = {name: let.expr for name, let in declarations.checked_lets.items() if let is not None}
+    check_profiles(blocks, combine, host, chosen, lets, diagnostics)
     return lower(
         file,
         declarations,

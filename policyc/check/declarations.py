@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from policyc.check.expressions import BUILTINS, Expressions
 from policyc.check.literals import cgroup_path, suggest, task_name
 from policyc.check.model import AttributeUse, Declarations, Typed
 from policyc.diagnostics.model import Diagnostics, Label
-from policyc.hooks.loader import attributes
+from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
 from policyc.plan.types import BOOL, CGROUP, DURATION, INT, PERCENT, SIZE, STRING, U64_MAX, Type
 from policyc.source import Span
@@ -95,6 +96,8 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
         reason = "it is a word of the language"
     elif name.text in attributes():
         reason = "it is an attribute"
+    elif name.text in _enumerators():
+        reason = f"it is a value of {_enumerators()[name.text]}"
     elif len(name.text) > _MAX_NAME:
         reason = f"it is longer than {_MAX_NAME} characters"
     if reason:
@@ -105,6 +108,11 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
             help="choose another name",
         )
     return not reason
+
+
+@cache
+def _enumerators() -> dict[str, str]:
+    return {m.name: table.name for table in enumerations().values() for m in table.members}
 
 
 def _collect(file: t.PolicyFile, declarations: Declarations) -> None:
@@ -120,6 +128,7 @@ def _collect(file: t.PolicyFile, declarations: Declarations) -> None:
             case _:
                 continue
         if not check_name(name, what, declarations.diagnostics):
+            declarations.broken.add(name.text)
             continue
         if name.text in first:
             declarations.diagnostics.add(
@@ -359,7 +368,13 @@ MAX_LET_DEPTH = 50
 
 
 def report_unused(declarations: Declarations) -> None:
-    """Names that nothing refers to."""
+    """Names that nothing refers to.
+
+    A name that is only in a part that could not be checked, or misspelt there, is used.
+    """
+    has_errors = declarations.diagnostics.has_errors
+    if any(item.code == "PC0201" for item in declarations.diagnostics.items):
+        return
     tables = (
         ("PC0210", "set", declarations.sets),
         ("PC0211", "parameter", declarations.params),
@@ -367,10 +382,18 @@ def report_unused(declarations: Declarations) -> None:
     )
     for code, what, table in tables:
         for name, item in table.items():
-            if name not in declarations.used:
+            mentioned = has_errors and _is_mentioned(name, item.name.span)
+            if name not in declarations.used and not mentioned:
                 declarations.diagnostics.add(
                     code,
                     f"the {what} `{name}` is never used",
                     item.name.span,
                     help="use it or remove it",
                 )
+
+
+def _is_mentioned(name: str, declared: Span) -> bool:
+    """Whether the word stands anywhere but in its declaration."""
+    text = declared.source.text
+    pattern = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.])")
+    return any(match.start() != declared.start for match in pattern.finditer(text))

@@ -81,6 +81,7 @@ _WARNINGS = {
     "PC0211": "parameter is never used",
     "PC0212": "let is never used",
     "PC0412": "member is listed twice",
+    "PC0413": "path holds a wildcard",
     "PC0502": "rule can never be reached",
     "PC0503": "condition is always true",
     "PC0504": "condition is always false",

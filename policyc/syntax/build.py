@@ -175,16 +175,15 @@ class TreeBuilder:
         return t.RangeExpr(None, high, self._span(dots).to(high.span))
 
     def list(self, children: Sequence[Any]) -> t.ListExpr:
-        items = children[:-1]
-        first: Span = items[0].span
-        return t.ListExpr(tuple(items), Span(self.source, first.start, children[-1].end_pos))
+        opening, *items, close = children
+        return t.ListExpr(tuple(items), self._between(opening, close))
 
     def parenthesised(self, children: Sequence[Any]) -> t.Expr:
         return children[1]
 
     def highest(self, children: Sequence[Any]) -> t.HighestExpr:
-        word, item = children
-        span = self._span(word).to(item.span)
+        word, _, item, close = children
+        span = self._between(word, close)
         return t.HighestExpr(item, span, self._deeper(span, item))
 
     def has(self, children: Sequence[Any]) -> t.HasExpr:
