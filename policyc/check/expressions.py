@@ -18,7 +18,7 @@ from policyc.diagnostics.model import Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
-from policyc.plan.evaluate import saturating
+from policyc.plan.arithmetic import saturating
 from policyc.plan.types import (
     BOOL,
     CGROUP,

@@ -242,15 +242,22 @@ def _shared_memory(
 
 def _mentions(expr: n.Expr, lets: Mapping[str, n.Expr], wanted: Callable[[n.Expr], bool]) -> bool:
     """Whether a condition has a part of that kind, lets included."""
-    match expr:
-        case n.And(items) | n.Or(items):
-            return any(_mentions(item, lets, wanted) for item in items)
-        case n.Not(item):
-            return _mentions(item, lets, wanted)
-        case n.Local(_, name):
-            return _mentions(lets[name], lets, wanted)
-        case _:
-            return wanted(expr)
+    seen: set[str] = set()
+    stack = [expr]
+    while stack:
+        match stack.pop():
+            case n.And(items) | n.Or(items):
+                stack.extend(items)
+            case n.Not(item):
+                stack.append(item)
+            case n.Local(_, name):
+                if name not in seen:
+                    stack.append(lets[name])
+                seen.add(name)
+            case part:
+                if wanted(part):
+                    return True
+    return False
 
 
 def _is_shmem(expr: n.Expr) -> bool:

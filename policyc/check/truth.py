@@ -66,6 +66,7 @@ class Truth:
         self._known: dict[int, bool] = {}
         self._domains: dict[int, _Domain] = {}
         self._present: dict[int, bool] = {}
+        self._never_absent: dict[int, bool] = {}
         self._keys: dict[n.Expr, int] = {}
         self._keys_by_id: dict[int, tuple[n.Expr, int]] = {}
         self._above: list[str] = []
@@ -100,6 +101,8 @@ class Truth:
     def assume(self, expr: n.Expr, holds: bool) -> None:  # noqa: C901 - one case for each node
         """From here on the condition is known to be true, or false."""
         expr = self._plain(expr)
+        if self._known.get(self._key(expr)) is holds:
+            return  # and so is what follows from it: lets that share lets stay linear
         self._learn(self._known, expr, holds)
         match expr:
             case n.And(items) if holds:
@@ -333,7 +336,12 @@ class Truth:
             case n.Attribute(_, name):
                 return not attributes()[name].absent
             case n.Arithmetic(_, _, left, right):
-                return self._surely_present(left) and self._surely_present(right)
+                key = self._key(expr)
+                if key not in self._never_absent:
+                    self._never_absent[key] = self._surely_present(left) and self._surely_present(
+                        right
+                    )
+                return self._never_absent[key]
             case n.Highest():
                 return False
             case _:

@@ -6,12 +6,12 @@ import hashlib
 import os
 import re
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer
+from lark import __version__ as lark_version
 from lark.exceptions import UnexpectedInput
 
 from policyc.diagnostics.model import Diagnostics
@@ -157,5 +157,5 @@ def _cache_file(grammar: str) -> str | None:
         return None
     if status.st_uid != os.getuid() or status.st_mode & 0o022 or not os.access(directory, os.W_OK):
         return None
-    key = hashlib.sha256(f"{version('lark')}\0{grammar}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{lark_version}\0{grammar}".encode()).hexdigest()[:16]
     return str(directory / f"grammar-{key}.tables")
