@@ -330,17 +330,18 @@ class Truth:
 
     def _surely_present(self, expr: n.Expr) -> bool:
         expr = self._plain(expr)
-        if self._present.get(self._key(expr)):
-            return True
-        match expr:
+        return self._present.get(self._key(expr)) is True or self._is_never_absent(expr)
+
+    def _is_never_absent(self, expr: n.Expr) -> bool:
+        """Whether no request lacks the value, whatever else is known."""
+        match self._plain(expr):
             case n.Attribute(_, name):
                 return not attributes()[name].absent
-            case n.Arithmetic(_, _, left, right):
-                key = self._key(expr)
+            case n.Arithmetic(_, _, left, right) as arithmetic:
+                key = self._key(arithmetic)
                 if key not in self._never_absent:
-                    self._never_absent[key] = self._surely_present(left) and self._surely_present(
-                        right
-                    )
+                    both = self._is_never_absent(left) and self._is_never_absent(right)
+                    self._never_absent[key] = both
                 return self._never_absent[key]
             case n.Highest():
                 return False
