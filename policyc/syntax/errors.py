@@ -305,7 +305,7 @@ def _report_character(source: Source, offset: int, diagnostics: Diagnostics) -> 
         _report_open_string(source, offset, diagnostics)
     elif character in _QUOTES:
         _report_quote(source, offset, diagnostics)
-    elif character.isdigit() or (character == "." and source.text[offset - 1].isdigit()):
+    elif re.compile(r"[0-9]|(?<=[0-9])\.").match(source.text, offset):
         _report_number(source, offset, diagnostics)
     else:
         _report_stranger(source, offset, diagnostics)

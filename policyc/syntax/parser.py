@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 from functools import cache
-from pathlib import Path
-from threading import Lock
-from typing import Any, cast
-
-from lark import Lark, Token, Transformer
-from lark import __version__ as lark_version
-from lark.exceptions import UnexpectedInput
 
 from policyc.diagnostics.model import Diagnostics
-from policyc.resources import resource_path
 from policyc.source import Source, Span
 from policyc.syntax.build import TreeBuilder
-from policyc.syntax.errors import failure_of, report, without_statement
+from policyc.syntax.driver import Driver
+from policyc.syntax.tables import load_tables
 from policyc.syntax.tree import PolicyFile
 
 __all__ = ["MAX_BYTES", "decode", "parse"]
 
 #: Files above this are refused before they are parsed.
 MAX_BYTES = 4 << 20
-
-#: Syntax errors that one run looks for; each needs another pass over the text.
-_MAX_SYNTAX_ERRORS = 20
-_MAX_REPARSED_CHARACTERS = 1 << 20
 
 
 def decode(data: bytes, name: str, diagnostics: Diagnostics) -> Source | None:
@@ -71,28 +57,14 @@ def parse(source: Source, diagnostics: Diagnostics) -> PolicyFile | None:
             help="a policy starts with `policy NAME;`",
         )
         return None
-    text, parsed, reported, tree = source.text, 0, -1, None
-    for _ in range(_MAX_SYNTAX_ERRORS):
-        parsed += len(text)
-        before = len(diagnostics.items)
-        error, tree = _parse_once(source, text, diagnostics)
-        if error is None:
-            break
-        del diagnostics.items[before:]
-        tree, failure = None, failure_of(source, error)
-        if failure.start <= reported or (reported >= 0 and failure.terminal == "$END"):
-            break  # a consequence of an error that is already reported
-        report(source, failure, diagnostics)
-        reported = failure.start
-        if parsed > _MAX_REPARSED_CHARACTERS or _in_header(source, failure.start):
-            break
-        text = without_statement(text, failure.start)
-    return tree if reported < 0 else None
+    before = len(diagnostics.items)
+    tree = _driver().parse(source.text, TreeBuilder(source, diagnostics))
+    if tree is not None:
+        return tree
+    del diagnostics.items[before:]  # each is found again once the syntax is right
+    from policyc.syntax.recovery import report_syntax_errors
 
-
-def _in_header(source: Source, offset: int) -> bool:
-    """Whether `policy NAME;` is not complete yet, so that nothing after it can be parsed."""
-    return ";" not in re.sub(r"#.*", "", source.text[:offset])
+    return report_syntax_errors(source, diagnostics)
 
 
 def _has_content(source: Source) -> bool:
@@ -102,60 +74,6 @@ def _has_content(source: Source) -> bool:
     )
 
 
-def _parse_once(
-    source: Source, text: str, diagnostics: Diagnostics
-) -> tuple[UnexpectedInput | None, PolicyFile | None]:
-    try:
-        return None, _lark().parse(text, source, diagnostics)
-    except UnexpectedInput as error:
-        return error, None
-
-
-class _Parser:
-    """The LALR tables, loaded once, and the builder that lark calls while it parses.
-
-    Lark binds the callbacks when it is built, so one builder serves all texts in turn.
-    """
-
-    def __init__(self) -> None:
-        grammar = resource_path("grammar") / "policy.lark"
-        text = grammar.read_text("utf-8")
-        self._lock = Lock()
-        self._builder = TreeBuilder(Source("", ""), Diagnostics())
-        self._lark = Lark(
-            text,
-            parser="lalr",
-            lexer="contextual",
-            transformer=cast("Transformer[Token, Any]", self._builder),
-            cache=_cache_file(text) or False,
-        )
-
-    def parse(self, text: str, source: Source, diagnostics: Diagnostics) -> PolicyFile:
-        """The tree of the text; raises lark's UnexpectedInput."""
-        with self._lock:
-            self._builder.source = source
-            self._builder.diagnostics = diagnostics
-            return cast(PolicyFile, self._lark.parse(text))  # pyright: ignore[reportUnknownMemberType]
-
-
 @cache
-def _lark() -> _Parser:
-    return _Parser()
-
-
-def _cache_file(grammar: str) -> str | None:
-    """Where the tables of this grammar are kept, None where nothing can be kept.
-
-    The file is in a directory of the user's own, because lark loads it with pickle.
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    directory = Path(base) / "policyc"
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = directory.stat()
-    except OSError:
-        return None
-    if status.st_uid != os.getuid() or status.st_mode & 0o022 or not os.access(directory, os.W_OK):
-        return None
-    key = hashlib.sha256(f"{lark_version}\0{grammar}".encode()).hexdigest()[:16]
-    return str(directory / f"grammar-{key}.tables")
+def _driver() -> Driver:
+    return Driver(load_tables())
