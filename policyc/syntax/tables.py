@@ -21,19 +21,6 @@ __all__ = ["ParserRule", "Tables", "cache_directory", "grammar_text", "load_tabl
 
 _FORMAT = 1
 _SYMBOLS = ".. == != <= >= < > = ; : , { } ( ) [ ] | + - * / %".split()
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    "|",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-)
 #: Terminals that are recognised by their pattern; all others are words and signs.
 _PATTERNED = ("STRING", "PERCENT", "SIZE", "DURATION", "INTEGER", "NAME")
 
