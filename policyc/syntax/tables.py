@@ -20,7 +20,31 @@ from policyc.resources import resource_path
 __all__ = ["ParserRule", "Tables", "cache_directory", "grammar_text", "load_tables"]
 
 _FORMAT = 1
-_SYMBOLS = ".. == != <= >= < > = ; : , { } ( ) [ ] | + - * / %".split()
+_SYMBOLS = [
+    "..",
+    "==",
+    "!=",
+    "<=",
+    ">=",
+    "<",
+    ">",
+    "=",
+    ";",
+    ":",
+    ",",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "|",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+]
 #: Terminals that are recognised by their pattern; all others are words and signs.
 _PATTERNED = ("STRING", "PERCENT", "SIZE", "DURATION", "INTEGER", "NAME")
 
