@@ -1,0 +1,8 @@
+"""`python -m policyc`."""
+
+import sys
+
+from policyc.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
