@@ -135,7 +135,7 @@ def _entries(
     from policyc.simulate.trace import TraceError, open_trace, read_trace
 
     path = _path(trace)
-    name = STANDARD_INPUT if path is None else str(path)
+    name = STANDARD_INPUT if path is None else str(path) if trace else f"policyc's {path.name}"
     on_error = None if errors is None else errors.append
     try:
         if path is None:
