@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 from lark import Lark
@@ -15,6 +16,7 @@ from policyc.syntax.build import TreeBuilder
 from policyc.syntax.driver import Driver
 from policyc.syntax.printer import format_policy
 from policyc.syntax.tables import grammar_text, load_tables
+from policyc.syntax.tree import PolicyFile
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.thp"))
 
@@ -68,7 +70,7 @@ def by_lark(text: str) -> str | None:
     builder = TreeBuilder(Source("text", text), Diagnostics())
     parser = Lark(grammar_text(), parser="lalr", lexer="contextual", transformer=builder)
     try:
-        return format_policy(parser.parse(text))
+        return format_policy(cast(PolicyFile, parser.parse(text)))
     except UnexpectedInput:
         return None
 
