@@ -21,9 +21,9 @@ HEAVY = ("jinja2", "lark", "policyc.check", "policyc.emit", "policyc.hooks", "po
 def imported(*arguments: str) -> set[str]:
     """The modules that a command imports."""
     code = (
-        "import sys\nfrom policyc.cli.main import main\n"
+        "import sys\nfrom policyc.cli.application import run\n"
         f"sys.argv = {['policyc', *arguments]!r}\n"
-        "main()\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+        "run()\nprint('\\n'.join(sys.modules), file=sys.stderr)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env=environment(), check=True, text=True
