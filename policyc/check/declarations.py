@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 
 from policyc.check.expressions import BUILTINS, Expressions
@@ -12,8 +13,9 @@ from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
 from policyc.plan.types import BOOL, CGROUP, DURATION, INT, PERCENT, SIZE, STRING, U64_MAX, Type
-from policyc.source import Span
+from policyc.source import Source, Span
 from policyc.syntax import tree as t
+from policyc.syntax.build import MAX_NESTING
 
 __all__ = ["KEYWORDS", "check_declarations", "let_order", "report_unused", "set_definitions"]
 
@@ -60,6 +62,7 @@ KEYWORDS = frozenset(
     }
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w.])")
 _MAX_NAME = 64
 
 _PARAM_TYPES = {
@@ -330,9 +333,7 @@ def _let_references(name: str, declarations: Declarations) -> list[t.NameExpr]:
 
 def _let(name: str, declarations: Declarations, expressions: Expressions) -> None:
     item = declarations.lets[name]
-    used_before = set(declarations.used)
     checked = expressions.check(item.expr)
-    declarations.used = used_before | declarations.used
     declarations.checked_lets[name] = checked
     declarations.let_uses[name] = _flat(expressions.uses)
     expressions.uses = []
@@ -347,16 +348,17 @@ def _flat(uses: list[AttributeUse]) -> tuple[AttributeUse, ...]:
 
 def _check_depth(name: str, checked: Typed, declarations: Declarations) -> None:
     """Lets that refer to lets nest too; the executors evaluate them recursively."""
-    depth = 1 + max(
+    below = max(
         (declarations.let_depths.get(r.text, 0) for r in _let_references(name, declarations)),
         default=0,
     )
+    depth = below + 1 + getattr(declarations.lets[name].expr, "depth", 0)
     declarations.let_depths[name] = depth
-    if depth > MAX_LET_DEPTH:
-        if depth == MAX_LET_DEPTH + 1:
+    if depth > MAX_NESTING:
+        if below <= MAX_NESTING:
             declarations.diagnostics.add(
                 "PC0106",
-                f"lets refer to one another more than {MAX_LET_DEPTH} levels deep",
+                f"lets and what they refer to are nested more than {MAX_NESTING} levels deep",
                 checked.span,
                 "this is too deep",
                 help="shorten the chain",
@@ -364,17 +366,15 @@ def _check_depth(name: str, checked: Typed, declarations: Declarations) -> None:
         declarations.checked_lets[name] = None
 
 
-MAX_LET_DEPTH = 50
-
-
-def report_unused(declarations: Declarations) -> None:
+def report_unused(declarations: Declarations, source: Source) -> None:
     """Names that nothing refers to.
 
     A name that is only in a part that could not be checked, or misspelt there, is used.
     """
-    has_errors = declarations.diagnostics.has_errors
     if any(item.code == "PC0201" for item in declarations.diagnostics.items):
         return
+    has_errors = declarations.diagnostics.has_errors
+    words = Counter(_WORD.findall(source.text)) if has_errors else Counter[str]()
     tables = (
         ("PC0210", "set", declarations.sets),
         ("PC0211", "parameter", declarations.params),
@@ -382,18 +382,10 @@ def report_unused(declarations: Declarations) -> None:
     )
     for code, what, table in tables:
         for name, item in table.items():
-            mentioned = has_errors and _is_mentioned(name, item.name.span)
-            if name not in declarations.used and not mentioned:
+            if name not in declarations.used and words[name] <= 1:
                 declarations.diagnostics.add(
                     code,
                     f"the {what} `{name}` is never used",
                     item.name.span,
                     help="use it or remove it",
                 )
-
-
-def _is_mentioned(name: str, declared: Span) -> bool:
-    """Whether the word stands anywhere but in its declaration."""
-    text = declared.source.text
-    pattern = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.])")
-    return any(match.start() != declared.start for match in pattern.finditer(text))

@@ -39,6 +39,8 @@ __all__ = ["BUILTINS", "Expressions"]
 #: Words that are always constants.
 BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
 
+#: Looking for similar names takes time; a file with more misspelt names has another problem.
+_MAX_SUGGESTIONS = 50
 _WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
 
 
@@ -53,6 +55,7 @@ class Expressions:
         self.diagnostics = declarations.diagnostics
         self.target = declarations.target
         self.uses: list[AttributeUse] = []
+        self._unknown_names = 0
         self._spans: dict[int, tuple[n.Expr, Span]] = {}
 
     def span_of(self, expr: n.Expr) -> Span | None:
@@ -232,6 +235,10 @@ class Expressions:
     def unknown(self, node: t.NameExpr) -> None:
         """Report a name that nothing has, with what was probably meant."""
         declarations = self.declarations
+        self._unknown_names += 1
+        if self._unknown_names > _MAX_SUGGESTIONS:
+            self.diagnostics.add("PC0201", f"nothing is called `{node.text}`", node.span)
+            return
         known = {*declarations.params, *declarations.lets, *declarations.sets, *attributes()}
         enumerators = [
             name

@@ -69,8 +69,12 @@ def _reduce(rule: ParserRule, values: list[Any], builder: TreeBuilder) -> None:
         return
     taken = values[len(values) - length :]
     del values[len(values) - length :]
+    kept = rule.kept
     children: list[Any] = []
-    for place, splice, nones in rule.kept:
+    if not rule.callback and kept and kept[0][1]:
+        # A growing list of repetitions: nothing else refers to it, so it need not be copied.
+        children, kept = taken[kept[0][0]], kept[1:]
+    for place, splice, nones in kept:
         if nones:
             children.extend([None] * nones)
         if splice:

@@ -64,7 +64,8 @@ def parse(source: Source, diagnostics: Diagnostics) -> PolicyFile | None:
     del diagnostics.items[before:]  # each is found again once the syntax is right
     from policyc.syntax.recovery import report_syntax_errors
 
-    return report_syntax_errors(source, diagnostics)
+    report_syntax_errors(source, diagnostics)
+    return None
 
 
 def _has_content(source: Source) -> bool:
