@@ -131,6 +131,7 @@ def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool)
         sets=sets,
         string_sets=any(item.string for item in sets),
         params=plan.params if used_params else (),
+        walks=any(section.walks for section in sections),
         paths=plan.paths,
         path_words=(len(plan.paths) + 63) // 64 if paths else 0,
         path_entries=2 * len(plan.paths),
