@@ -122,8 +122,8 @@ def test_two_profiles_of_one_hook_are_refused() -> None:
 
 
 def test_too_many_paths_are_refused() -> None:
-    block = n.Block(0, 0, 1, None, (rule(0, None),), None, 1)
-    plan = plan_of(block, paths=tuple(f"/{i}" for i in range(MAX_PATHS + 1)))
+    blocks = [n.Block(i, i, 1, None, (rule(i, None),), None, 1) for i in range(MAX_PATHS + 1)]
+    plan = plan_of(*blocks, paths=tuple(f"/{i}" for i in range(MAX_PATHS + 1)))
     with pytest.raises(PolicyTooLarge, match="1025 cgroup paths"):
         emit_bpf(plan, profiles()["testrun"])
 
