@@ -18,26 +18,17 @@ from policyc.emit.c_readers import (
 )
 from policyc.emit.c_text import byte_list, comment, tabbed
 from policyc.emit.layout import RequestLayout, answer_layout, is_pressure, request_layout
+from policyc.emit.limits import MAX_BLOCKS, MAX_FUNCTIONS, MAX_PATHS, MAX_RULES, PolicyTooLarge
 from policyc.emit.uses import Uses, expressions, uses_of
 from policyc.hooks.loader import attributes
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
-from policyc.plan.cost import OWN_FUNCTION_RULES
-from policyc.plan.passes.tables import MAX_MASK_PATHS, TablePlan, tables_of
+from policyc.plan.cost import has_own_function, is_large
+from policyc.plan.passes.tables import TablePlan, tables_of
 from policyc.plan.types import Kind
 from policyc.templating import render
 
-__all__ = ["MAX_PATHS", "MAX_RULES", "PolicyTooLarge", "emit_bpf", "emit_bpf_many"]
-
-#: Paths of scopes and of conditions that are not in tables.
-MAX_PATHS = MAX_MASK_PATHS
-
-#: Rules of a policy: an answer tells which ones applied as 16-bit numbers from 1 on.
-MAX_RULES = 65_535
-
-
-class PolicyTooLarge(Exception):  # noqa: N818 - says what is wrong
-    """The policy has more of something than a BPF program can hold."""
+__all__ = ["emit_bpf", "emit_bpf_many"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,7 @@ class _Section:
     find_rule: bool
     answers: bool
     large: bool
+    own_functions: frozenset[int]
     recorded: int
     answer_size: int
 
@@ -151,6 +143,12 @@ def _check_size(plan: n.Plan, table_plan: TablePlan) -> None:
             f"{paths} cgroup paths in scopes and in conditions that do not make a table; "
             f"a program holds {MAX_PATHS}, put more into a set"
         )
+    for hook in plan.hooks:
+        if len(hook.blocks) > MAX_BLOCKS:
+            raise PolicyTooLarge(
+                f"{len(hook.blocks)} {hook.hook} blocks; a program holds {MAX_BLOCKS}, "
+                "write rules with `cgroup under` instead"
+            )
     rules = max((rule.index for rule in plan.rules), default=0) + 1
     if rules > MAX_RULES:
         raise PolicyTooLarge(f"{rules} rules; a program holds {MAX_RULES}")
@@ -207,6 +205,13 @@ def _section(
     uses = uses_of(plan, hook)
     packed = profile.attachment == "test-run"
     blocks = _blocks(plan, table_plan, hook, texts)
+    steps = [block.steps for block in blocks]
+    own_functions = frozenset(b.index for b in blocks if has_own_function(b.steps, steps))
+    if len(own_functions) > MAX_FUNCTIONS:
+        raise PolicyTooLarge(
+            f"{len(own_functions)} {hook.hook} blocks with more than a few rules; "
+            f"a program holds {MAX_FUNCTIONS}"
+        )
     needs = frozenset[Need]().union(*(block.needs for block in blocks))
     reads = {need.name for need in needs if need.kind == "attribute"}
     reads |= {"orders"} if hook.hook is n.HookName.THP else set()
@@ -236,7 +241,8 @@ def _section(
         find_rule=find_rule,
         under_set=under_set,
         answers=any(not isinstance(r.action, n.Pass) for b in hook.blocks for r in b.rules),
-        large=sum(block.steps for block in blocks) > OWN_FUNCTION_RULES,
+        large=is_large(steps),
+        own_functions=own_functions,
         recorded=answer.blocks,
         answer_size=answer.size,
     )

@@ -19,11 +19,19 @@ from policyc.plan.types import Kind
 if TYPE_CHECKING:
     from policyc.plan.passes.tables import TablePlan
 
-__all__ = ["OWN_FUNCTION_RULES", "branches_cost", "expression_cost", "hook_cost", "table_cost"]
+__all__ = [
+    "branches_cost",
+    "expression_cost",
+    "has_own_function",
+    "hook_cost",
+    "is_large",
+    "table_cost",
+]
 
-#: From so many rules in a hook on, its blocks are functions of their own and not inlined;
-#: a table counts as one rule.
-OWN_FUNCTION_RULES = 64
+#: Up to so many rules of a hook, all is one function; a table counts as one rule.
+_SMALL_HOOK = 64
+#: In a larger hook, blocks with more rules than this are functions of their own.
+_SMALL_BLOCK = 4
 
 #: Entry, bounds, and the answer.
 _FRAME = 50
@@ -49,6 +57,16 @@ _ARITHMETIC = 25
 #: Sixteen bytes are compared in steps.
 _NAME = 15
 _OPERATION = 2
+
+
+def is_large(steps: Iterable[int]) -> bool:
+    """Whether a hook whose blocks have so many rules is more than one function."""
+    return sum(steps) > _SMALL_HOOK
+
+
+def has_own_function(steps: int, all_steps: Iterable[int]) -> bool:
+    """Whether a block with so many rules is a function in a hook with these blocks."""
+    return steps > _SMALL_BLOCK and is_large(all_steps)
 
 
 def branches_cost(conditions: Iterable[n.Expr]) -> int:
@@ -101,12 +119,12 @@ def hook_cost(plan: n.Plan, hook: n.HookPlan, tables: TablePlan) -> int:
     """
     conditions: list[n.Expr] = []
     again: list[n.Expr] = []
-    total, steps = _FRAME, 0
+    total, steps = _FRAME, list[int]()
     for block in hook.blocks:
         of_block = tables.of_block(hook.hook, block.index).values()
         covered = {rule.index for table in of_block for rule in table.run.rules}
         left = [rule for rule in block.rules if rule.index not in covered]
-        steps += len(left) + len(of_block)
+        steps.append(len(left) + len(of_block))
         total += _BLOCKS[hook.hook] + (0 if block.rollout is None else _ROLLOUT)
         total += _RULE * len(left) + (_WALK + _TABLE) * len(of_block)
         asked = [rule.condition for rule in left if rule.condition is not None]
@@ -118,4 +136,4 @@ def hook_cost(plan: n.Plan, hook: n.HookPlan, tables: TablePlan) -> int:
     scoped = any(block.scope is not None for block in hook.blocks)
     if scoped or any(isinstance(part, (n.UnderPath, n.IsPath)) for part in parts):
         total += _WALK
-    return total + (_EXIT * steps if steps > OWN_FUNCTION_RULES else 0)
+    return total + _EXIT * sum(count for count in steps if has_own_function(count, steps))
