@@ -18,24 +18,17 @@ from policyc.emit.c_readers import (
 )
 from policyc.emit.c_text import byte_list, comment, tabbed
 from policyc.emit.layout import RequestLayout, answer_layout, is_pressure, request_layout
+from policyc.emit.limits import MAX_BLOCKS, MAX_FUNCTIONS, MAX_PATHS, MAX_RULES, PolicyTooLarge
 from policyc.emit.uses import Uses, expressions, uses_of
 from policyc.hooks.loader import attributes
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
+from policyc.plan.cost import has_own_function, is_large
+from policyc.plan.passes.tables import TablePlan, tables_of
 from policyc.plan.types import Kind
 from policyc.templating import render
 
-__all__ = ["MAX_PATHS", "PolicyTooLarge", "emit_bpf", "emit_bpf_many"]
-
-#: Path literals in one policy: their masks are kept on the stack, which is 512 bytes.
-MAX_PATHS = 1024
-
-#: From so many rules in a hook on, blocks are functions of their own and not inlined.
-_INLINED_RULES = 64
-
-
-class PolicyTooLarge(Exception):  # noqa: N818 - says what is wrong
-    """The policy has more of something than a BPF program can hold."""
+__all__ = ["emit_bpf", "emit_bpf_many"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +65,10 @@ class _Section:
     finds_paths: int
     walks: bool
     under_set: bool
+    find_rule: bool
     answers: bool
     large: bool
+    own_functions: frozenset[int]
     recorded: int
     answer_size: int
 
@@ -98,18 +93,17 @@ def emit_bpf_many(plan: n.Plan, profiles: Sequence[Profile], counters: bool = Tr
 def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool) -> str:
     if not pairs:
         raise ValueError("the policy has no hook that the profile answers")
-    if len(plan.paths) > MAX_PATHS:
-        raise PolicyTooLarge(
-            f"{len(plan.paths)} cgroup paths; a program holds {MAX_PATHS}, put more into a set"
-        )
+    table_plan = tables_of(plan)
+    _check_size(plan, table_plan)
     texts = _texts(plan)
     names = {data: text.name for data, text in texts.items()}
-    sections = [_section(plan, profile, hook, names) for profile, hook in pairs]
+    sections = [_section(plan, table_plan, profile, hook, names) for profile, hook in pairs]
     needed = {need for section in sections for need in section.needs}
     used_texts = {need.name for need in needed if need.kind == "text"}
     used_sets = {name for section in sections for name in section.uses.sets}
     used_params = {need.name for need in needed if need.kind == "param"}
     paths = any(section.finds_paths for section in sections)
+    tables = [table for section in sections for block in section.blocks for table in block.tables]
     sets = [
         _Set(s.name, s.line, s.type.kind is Kind.STRING) for s in plan.sets if s.name in used_sets
     ]
@@ -131,13 +125,33 @@ def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool)
         sets=sets,
         string_sets=any(item.string for item in sets),
         params=plan.params if used_params else (),
-        paths=plan.paths,
-        path_words=(len(plan.paths) + 63) // 64 if paths else 0,
-        path_entries=2 * len(plan.paths),
+        walks=any(section.walks for section in sections),
+        paths=[plan.paths[path] for path in table_plan.mask_paths],
+        path_words=(len(table_plan.mask_paths) + 63) // 64 if paths else 0,
+        path_entries=2 * len(table_plan.mask_paths),
+        tables=tables,
         counters=counters,
         rule_count=max((rule.index for rule in plan.rules), default=0) + 1,
-        maps=bool(sets or paths or counters),
+        maps=bool(sets or paths or tables or counters),
     )
+
+
+def _check_size(plan: n.Plan, table_plan: TablePlan) -> None:
+    paths = len(table_plan.mask_paths)
+    if paths > MAX_PATHS:
+        raise PolicyTooLarge(
+            f"{paths} cgroup paths in scopes and in conditions that do not make a table; "
+            f"a program holds {MAX_PATHS}, put more into a set"
+        )
+    for hook in plan.hooks:
+        if len(hook.blocks) > MAX_BLOCKS:
+            raise PolicyTooLarge(
+                f"{len(hook.blocks)} {hook.hook} blocks; a program holds {MAX_BLOCKS}, "
+                "write rules with `cgroup under` instead"
+            )
+    rules = max((rule.index for rule in plan.rules), default=0) + 1
+    if rules > MAX_RULES:
+        raise PolicyTooLarge(f"{rules} rules; a program holds {MAX_RULES}")
 
 
 def _functions(sections: Iterable[_Section], needed: set[Need]) -> frozenset[str]:
@@ -181,16 +195,30 @@ def _strings(plan: n.Plan) -> Iterable[bytes]:
                 pass
 
 
-def _section(plan: n.Plan, profile: Profile, hook: n.HookPlan, texts: dict[bytes, str]) -> _Section:
+def _section(
+    plan: n.Plan,
+    table_plan: TablePlan,
+    profile: Profile,
+    hook: n.HookPlan,
+    texts: dict[bytes, str],
+) -> _Section:
     uses = uses_of(plan, hook)
     packed = profile.attachment == "test-run"
-    blocks = _blocks(plan, hook, Printer(plan, hook.hook, texts))
+    blocks = _blocks(plan, table_plan, hook, texts)
+    steps = [block.steps for block in blocks]
+    own_functions = frozenset(b.index for b in blocks if has_own_function(b.steps, steps))
+    if len(own_functions) > MAX_FUNCTIONS:
+        raise PolicyTooLarge(
+            f"{len(own_functions)} {hook.hook} blocks with more than a few rules; "
+            f"a program holds {MAX_FUNCTIONS}"
+        )
     needs = frozenset[Need]().union(*(block.needs for block in blocks))
     reads = {need.name for need in needs if need.kind == "attribute"}
     reads |= {"orders"} if hook.hook is n.HookName.THP else set()
     first_scope = next((block.index for block in blocks if block.scope is not None), None)
     finds_paths = sum(block.finds_paths for block in blocks) + (first_scope is not None)
     under_set = Need("function", "under_set") in needs
+    find_rule = Need("function", "find_rule") in needs
     layout = request_layout(plan, hook) if packed else None
     answer = answer_layout(plan, hook)
     always = {"orders"} if hook.hook is n.HookName.THP else {"task.pid"}
@@ -209,21 +237,37 @@ def _section(plan: n.Plan, profile: Profile, hook: n.HookPlan, texts: dict[bytes
         combine=hook.combine.value,
         first_scope=first_scope,
         finds_paths=finds_paths,
-        walks=under_set or bool(finds_paths),
+        walks=under_set or bool(finds_paths) or find_rule,
+        find_rule=find_rule,
         under_set=under_set,
         answers=any(not isinstance(r.action, n.Pass) for b in hook.blocks for r in b.rules),
-        large=sum(len(block.rules) for block in hook.blocks) > _INLINED_RULES,
+        large=is_large(steps),
+        own_functions=own_functions,
         recorded=answer.blocks,
         answer_size=answer.size,
     )
 
 
-def _blocks(plan: n.Plan, hook: n.HookPlan, printer: Printer) -> tuple[BlockText, ...]:
+def _blocks(
+    plan: n.Plan, table_plan: TablePlan, hook: n.HookPlan, strings: dict[bytes, str]
+) -> tuple[BlockText, ...]:
+    bits = {path: bit for bit, path in enumerate(table_plan.mask_paths)}
+    printer = Printer(plan, hook.hook, strings, bits)
     texts: list[BlockText] = []
     known = False
     for block in hook.blocks:
         known = known or block.scope is not None
-        texts.append(block_text(plan, hook.hook, block, printer, paths_known=known))
+        texts.append(
+            block_text(
+                plan,
+                hook.hook,
+                block,
+                printer,
+                scope=None if block.scope is None else bits[block.scope],
+                tables=table_plan.of_block(hook.hook, block.index),
+                paths_known=known,
+            )
+        )
     return tuple(texts)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from policyc.emit.c_expressions import Need, Printed, Printer
+from policyc.emit.c_expressions import Need, Printed, Printer, Text, all_of
+from policyc.emit.c_tables import TableText, answer_texts, table_name, table_text
 from policyc.emit.c_text import comment
 from policyc.hooks.loader import attributes
 from policyc.plan import nodes as n
+from policyc.plan.passes.tables import Table
 from policyc.plan.types import BOOL, Kind
 
 __all__ = ["BlockText", "block_text", "c_type"]
@@ -20,7 +22,8 @@ _MAX_LINE = 96
 class BlockText:
     """The body of a block's function and what it needs from the rest of the file.
 
-    `scope` is a path number or None; `finds_paths` says that the body looks for paths.
+    `scope` is the bit of a path or None; `finds_paths` says that the body looks for paths.
+    `steps` are the rules and tables that it asks one after the other.
     """
 
     index: int
@@ -29,6 +32,8 @@ class BlockText:
     body: tuple[str, ...]
     needs: frozenset[Need]
     finds_paths: bool
+    tables: tuple[TableText, ...]
+    steps: int
 
 
 @dataclass(slots=True)
@@ -43,6 +48,17 @@ class _Writer:
     declared: set[Need] = field(default_factory=set[Need])
     needs: set[Need] = field(default_factory=set[Need])
     finds_paths: bool = False
+
+    def inner(self) -> _Writer:
+        """A writer of lines that only some requests get to."""
+        return _Writer(
+            self.plan,
+            self.hook,
+            self.printer,
+            self.paths_known,
+            declared=set(self.declared),
+            needs=self.needs,
+        )
 
     def provide(self, printed: Printed, text: str) -> None:
         """Declare what a text needs and is not there yet."""
@@ -140,23 +156,43 @@ def wrapped(line: str) -> list[str]:
 
 
 def block_text(
-    plan: n.Plan, hook: n.HookName, block: n.Block, printer: Printer, *, paths_known: bool
+    plan: n.Plan,
+    hook: n.HookName,
+    block: n.Block,
+    printer: Printer,
+    *,
+    scope: int | None,
+    tables: dict[int, Table],
+    paths_known: bool,
 ) -> BlockText:
-    """The function of one block; its scope is tested by the caller."""
+    """The function of one block; its scope is tested by the caller.
+
+    `scope` is the bit of its path; `tables` are by the place of their first rule.
+    """
     writer = _Writer(plan, hook, printer, paths_known)
     if block.rollout is not None:
         _rollout(writer, block.rollout)
-    for rule in block.rules:
-        _rule(writer, block, rule)
-        if rule.condition is None:
+    place = steps = 0
+    while place < len(block.rules):
+        steps += 1
+        table = tables.get(place)
+        if table is not None:
+            _table(writer, block, table)
+            place = table.run.stop
+            continue
+        _rule(writer, block, block.rules[place])
+        if block.rules[place].condition is None:
             break
+        place += 1
     return BlockText(
         block.index,
         block.line,
-        block.scope,
+        scope,
         tuple(writer.lines),
         _needs_of(writer),
         writer.finds_paths,
+        tuple(table_text(plan, table) for table in tables.values()),
+        steps,
     )
 
 
@@ -181,8 +217,8 @@ def _name_in_c(hook: n.HookName, need: Need) -> str:
             return f"let_{need.name}"
         case "paths":
             return "paths"
-        case "function" if need.name == "under_set":
-            return f"{hook}_under_set"
+        case "function" if need.name in ("under_set", "find_rule"):
+            return f"{hook}_{need.name}"
         case _:
             return need.name
 
@@ -206,14 +242,7 @@ def _rule(writer: _Writer, block: n.Block, rule: n.Rule) -> None:
     printed = writer.printer.print(rule.condition)
     condition = printed.condition.text
     writer.provide(printed, condition)
-    inner = _Writer(
-        writer.plan,
-        writer.hook,
-        writer.printer,
-        writer.paths_known,
-        declared=set(writer.declared),
-        needs=writer.needs,
-    )
+    inner = writer.inner()
     inner.provide(action, outcome)
     _explain(writer, rule)
     writer.lines += wrapped(f"if ({condition})" + (" {" if inner.lines else ""))
@@ -221,6 +250,51 @@ def _rule(writer: _Writer, block: n.Block, rule: n.Rule) -> None:
     if inner.lines:
         writer.lines.append("}")
     writer.finds_paths |= inner.finds_paths
+
+
+def _table(writer: _Writer, block: n.Block, table: Table) -> None:
+    run, first = table.run, table.first
+    cgroup = writer.printer.print(run.cgroup)
+    rest = writer.printer.print(n.And(run.rest))
+    condition = all_of([*map(Text, cgroup.present), rest.condition])
+    needs = (*cgroup.needs, *rest.needs, Need("function", "find_rule"))
+    writer.provide(Printed(condition, (), needs), condition.text)
+    lines = f"{run.rules[0].line} to {run.rules[-1].line}"
+    writer.lines.append(f"/* {comment(writer.plan.file)}:{lines}: rules in {table_name(table)} */")
+    inner = writer.inner()
+    answer = _table_answer(inner, block, table)
+    inner.lines.insert(
+        0,
+        f"u32 place = {writer.hook}_find_rule(request, &{table_name(table)})"
+        + (f" - {first};" if first else ";"),
+    )
+    inner.lines += [f"if (place < {len(run.rules)}) {{", *(f"    {line}" for line in answer), "}"]
+    writer.lines += wrapped(f"if ({condition.text}) {{")
+    writer.lines += [*(f"    {line}" for line in inner.lines), "}"]
+    writer.finds_paths |= inner.finds_paths
+
+
+def _table_answer(writer: _Writer, block: n.Block, table: Table) -> list[str]:
+    """The statements that end the block with the rule at `place` of a table."""
+    texts, number = answer_texts(table), f"place + {table.first + 1}"
+    if texts["passes"] == "true":
+        return [f"return {number};"]
+    lines = [f"if ({texts['passes']})", f"    return {number};"]
+    lines = [] if texts["passes"] == "false" else lines
+    if writer.hook is n.HookName.THP:
+        requested = Need("attribute", "orders")
+        writer.provide(Printed(Text("orders"), (), (requested,)), "orders")
+        return [*lines, f"return thp_answer(opinion, orders & {texts['orders']}, {number});"]
+    value = _threshold(writer, block)
+    return [*lines, f"return numa_answer(opinion, {texts['on']}, {value}, {number});"]
+
+
+def _threshold(writer: _Writer, block: n.Block) -> str:
+    if block.hot_threshold is None:
+        return "NO_THRESHOLD"
+    printed = writer.printer.print(block.hot_threshold)
+    writer.provide(printed, printed.value.text)
+    return printed.value.text
 
 
 def _explain(writer: _Writer, rule: n.Rule) -> None:

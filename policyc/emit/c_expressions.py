@@ -118,10 +118,17 @@ _ARITHMETIC = {
 class Printer:
     """Prints expressions of one hook; `prefix` is put before the names of its functions."""
 
-    def __init__(self, plan: n.Plan, prefix: str, texts: Mapping[bytes, str]) -> None:
-        self._plan = plan
+    def __init__(
+        self,
+        plan: n.Plan,
+        prefix: str,
+        texts: Mapping[bytes, str],
+        bits: Mapping[int, int],
+    ) -> None:
+        """`texts` names the arrays of strings; `bits` has the bit of each path in the mask."""
         self._prefix = prefix
         self._texts = texts
+        self._bits = bits
         self._definitions = {definition.name: definition.expr for definition in plan.locals}
         self._let_presence: dict[str, bool] = {}
 
@@ -173,12 +180,12 @@ class Printer:
                     self.print(value), walk, Need("function", "under_set"), looks_up=True
                 )
             case n.UnderPath(value, path):
-                test = Text(f"under_path(paths, {path})")
+                test = Text(f"under_path(paths, {self._bits[path]})")
                 return self._test(
                     self.print(value), test, Need("paths", ""), Need("function", "under_path")
                 )
             case n.IsPath(value, path):
-                test = Text(f"is_path(paths, {path})")
+                test = Text(f"is_path(paths, {self._bits[path]})")
                 return self._test(
                     self.print(value), test, Need("paths", ""), Need("function", "is_path")
                 )

@@ -138,17 +138,17 @@ def packed_reader(layout: RequestLayout, row: AttributeRow, *, padded: bool) -> 
     body: list[str] = []
     if row.absent:
         word, bit = divmod(item.present, 64)
-        body += [f"if (!(request->present[{word}] & (1ULL << {bit})))", "    return false;"]
+        body += [f"if (!(request->packet->present[{word}] & (1ULL << {bit})))", "    return false;"]
     if row.type.kind is Kind.STRING:
-        body += [f"*value = request->{row.field};"]
+        body += [f"*value = request->packet->{row.field};"]
         body += ["pad_comm(value);"] if padded else []
         return Reader(row.field, "struct comm", True, (*body, "return true;"))
     if row.type.kind is Kind.CGROUP:
-        text = "request->cgroup[0]"
+        text = "request->packet->cgroup[0]"
     elif is_pressure(row.name):
-        text = f"percent_of_average(request->{row.field})"
+        text = f"percent_of_average(request->packet->{row.field})"
     else:
-        text = f"request->{row.field}"
+        text = f"request->packet->{row.field}"
     body += [f"*value = {text};", "return true;"] if row.absent else [f"return {text};"]
     return Reader(row.field, c_type(row.type.kind), bool(row.absent), tuple(body))
 

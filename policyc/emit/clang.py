@@ -10,6 +10,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from policyc.emit.limits import PolicyTooLarge
+
 __all__ = ["ClangFailed", "ToolMissing", "compile_object", "find_clang"]
 
 #: The oldest version whose CO-RE relocations the emitted code relies on.
@@ -26,6 +28,7 @@ _FLAGS = (
     "-Wextra",
     "-Werror",
     "-fdebug-compilation-dir=.",
+    "-fno-crash-diagnostics",
 )
 
 _HEADER = "bpf/bpf_helpers.h"
@@ -38,6 +41,13 @@ class ToolMissing(Exception):  # noqa: N818 - says what is wrong
         self.what = what
         self.how_to_get = how_to_get
         super().__init__(f"{what} is missing: {how_to_get}")
+
+
+#: How clang says that there is no room, and how we do.
+_NO_ROOM = {
+    "Branch target out of insn range": "its blocks are longer than the jumps of a BPF program",
+    "BPF stack limit is exceeded": "its values do not fit onto the stack of a BPF program",
+}
 
 
 class ClangFailed(Exception):  # noqa: N818 - says what is wrong
@@ -86,7 +96,10 @@ def _include_flags() -> list[str]:
 
 
 def compile_object(c_text: str, *, clang: str | None = None, name: str = "policy.bpf.c") -> bytes:
-    """The BPF object file of emitted C; `name` is how diagnostics call the text."""
+    """The BPF object file of emitted C; `name` is how diagnostics call the text.
+
+    Raises PolicyTooLarge if a BPF program has no room for it.
+    """
     command = [clang or find_clang(), *_FLAGS, *_include_flags()]
     with tempfile.TemporaryDirectory(prefix="policyc-") as directory:
         source = Path(directory) / Path(name).name
@@ -103,5 +116,8 @@ def compile_object(c_text: str, *, clang: str | None = None, name: str = "policy
         except FileNotFoundError as error:
             raise ToolMissing(command[0], "set POLICYC_CLANG to the path of clang") from error
         if done.returncode != 0:
+            for theirs, ours in _NO_ROOM.items():
+                if theirs in done.stderr:
+                    raise PolicyTooLarge(ours)
             raise ClangFailed(done.stderr)
         return target.read_bytes()

@@ -19,6 +19,7 @@ from policyc.plan.types import U64_MAX, Kind
 
 __all__ = [
     "MAX_RECORDED_BLOCKS",
+    "NO_INDEX",
     "NO_THRESHOLD",
     "Answer",
     "AnswerLayout",
@@ -38,6 +39,9 @@ MAX_RECORDED_BLOCKS = 512
 
 #: "No threshold of ours" in the answer of a numa hook.
 NO_THRESHOLD = U64_MAX
+
+#: "No rule" in an element of a table.
+NO_INDEX = (1 << 32) - 1
 
 _COMM_BYTES = 16
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policyc import __version__
+from policyc.emit.c_tables import table_name
 from policyc.emit.host import host_files
 from policyc.emit.layout import (
+    NO_INDEX,
     AnswerLayout,
     LayoutField,
     RequestLayout,
@@ -25,6 +27,7 @@ from policyc.hooks.loader import enumerations
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
 from policyc.plan.attach import Instance, attach_plan
+from policyc.plan.passes.tables import Table, TablePlan, tables_of
 from policyc.plan.types import CGROUP
 
 __all__ = ["FORMAT", "SET_CAPACITY", "emit_manifest"]
@@ -52,6 +55,7 @@ def emit_manifest(
 def _manifest(
     plan: n.Plan, profiles: Sequence[Profile], c_files: Mapping[str, str], counters: bool
 ) -> dict[str, Any]:
+    table_plan = tables_of(plan)
     return {
         "format": FORMAT,
         "compiler": f"policyc {__version__}",
@@ -68,14 +72,8 @@ def _manifest(
         else None,
         "sets": [_set(definition) for definition in plan.sets],
         "params": _params(plan),
-        "paths": {
-            "map": "policy_paths",
-            "key": "u64 cgroup id",
-            "value": f"u64[{(len(plan.paths) + 63) // 64}], bit N for path N",
-            "paths": list(plan.paths),
-        }
-        if plan.paths
-        else None,
+        "paths": _paths(plan, table_plan),
+        "tables": [_table(plan, table) for table in table_plan.tables],
         "profiles": [
             _profile(plan, hook, profile, c_files)
             for profile in profiles
@@ -127,6 +125,35 @@ def _set(definition: n.SetDefinition) -> dict[str, Any]:
         "members": [
             member if isinstance(member, str) else member.decode("utf-8", "surrogateescape")
             for member in definition.members
+        ],
+    }
+
+
+def _paths(plan: n.Plan, table_plan: TablePlan) -> dict[str, Any] | None:
+    """The paths that are bits of a mask; those that only tables ask for are none."""
+    paths = [plan.paths[path] for path in table_plan.mask_paths]
+    if not paths:
+        return None
+    return {
+        "map": "policy_paths",
+        "key": "u64 cgroup id",
+        "value": f"u64[{(len(paths) + 63) // 64}], bit N for path N",
+        "paths": paths,
+    }
+
+
+def _table(plan: n.Plan, table: Table) -> dict[str, Any]:
+    return {
+        "map": table_name(table),
+        "key": "u64 cgroup id",
+        "value": f"u32 self, u32 below: indexes of rules, {NO_INDEX} for null",
+        "hook": table.hook.value,
+        "block": table.block,
+        "first_rule": table.first,
+        "rules": len(table.run.rules),
+        "entries": [
+            {"path": plan.paths[entry.path], "self": entry.itself, "below": entry.below}
+            for entry in table.run.entries
         ],
     }
 

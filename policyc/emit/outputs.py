@@ -49,7 +49,8 @@ def build_outputs(
     """The contents of every file to write, by name.
 
     Raises policyc.emit.clang.ToolMissing if an object is wanted and there is no clang,
-    and ClangFailed if clang refuses the text, which would be a defect of policyc.
+    PolicyTooLarge if a BPF program has no room for the policy, and ClangFailed if clang
+    refuses the text for another reason, which would be a defect of policyc.
     """
     outputs: dict[str, bytes] = {}
     groups = c_groups(plan, profiles, stem)

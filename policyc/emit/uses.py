@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policyc.plan import nodes as n
+from policyc.plan.operands import block_roots, operands, reachable, rule_roots
 
 __all__ = ["Uses", "expressions", "uses_of"]
 
@@ -27,7 +28,6 @@ class Uses:
 
 def uses_of(plan: n.Plan, hook: n.HookPlan) -> Uses:
     """Everything that deciding a request of the hook can look at."""
-    definitions = {definition.name: definition for definition in plan.locals}
     attributes: set[str] = {"orders"} if hook.hook is n.HookName.THP else set()
     params: set[str] = set()
     sets: set[str] = set()
@@ -36,10 +36,7 @@ def uses_of(plan: n.Plan, hook: n.HookPlan) -> Uses:
     paths = any(block.scope is not None for block in hook.blocks)
     if paths or any(block.rollout is not None for block in hook.blocks):
         attributes.add("cgroup")
-    pending = list(_roots(hook))
-    while pending:
-        expr = pending.pop()
-        pending.extend(_operands(expr))
+    for expr in reachable(plan, _roots(hook)):
         match expr:
             case n.Attribute(_, name):
                 attributes.add(name)
@@ -51,9 +48,8 @@ def uses_of(plan: n.Plan, hook: n.HookPlan) -> Uses:
                 sets.add(name)
             case n.UnderPath() | n.IsPath():
                 paths = True
-            case n.Local(_, name) if name not in lets:
+            case n.Local(_, name):
                 lets.add(name)
-                pending.append(definitions[name].expr)
             case _:
                 pass
     return Uses(
@@ -74,38 +70,11 @@ def expressions(plan: n.Plan) -> Iterator[n.Expr]:
     while pending:
         expr = pending.pop()
         yield expr
-        pending.extend(reversed(_operands(expr)))
+        pending.extend(reversed(operands(expr)))
 
 
 def _roots(hook: n.HookPlan) -> Iterator[n.Expr]:
     for block in hook.blocks:
-        yield from (expr for expr in (block.rollout, block.hot_threshold) if expr is not None)
+        yield from block_roots(block)
         for rule in block.rules:
-            if rule.condition is not None:
-                yield rule.condition
-            if isinstance(rule.action, n.Allow):
-                yield rule.action.orders
-
-
-def _operands(expr: n.Expr) -> tuple[n.Expr, ...]:
-    match expr:
-        case n.Const() | n.Attribute() | n.Param() | n.Local():
-            return ()
-        case n.Arithmetic(_, _, left, right) | n.Compare(_, left, right):
-            return (left, right)
-        case n.Union(left, right) | n.Difference(left, right) | n.Overlaps(left, right):
-            return (left, right)
-        case n.Contains(inner, outer):
-            return (inner, outer)
-        case n.InSet(value, _) | n.UnderSet(value, _):
-            return (value,)
-        case n.InList(value, members):
-            return (value, *members)
-        case n.UnderPath(value, _) | n.IsPath(value, _) | n.Has(value):
-            return (value,)
-        case n.Highest(orders):
-            return (orders,)
-        case n.And(items) | n.Or(items):
-            return items
-        case n.Not(item):
-            return (item,)
+            yield from rule_roots(rule)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from random import Random
 
 from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
+from policyc.plan.cost import expression_cost
 from policyc.plan.evaluate import State
 from policyc.plan.types import (
     BOOL,
@@ -23,7 +25,7 @@ from policyc.plan.types import (
     Type,
 )
 
-__all__ = ["cgroup_id", "random_plan", "random_state", "random_values"]
+__all__ = ["cgroup_id", "random_plan", "random_state", "random_table_plan", "random_values"]
 
 PATHS = (
     "/",
@@ -261,3 +263,45 @@ def _random_value(random: Random, type: Type, paths: tuple[str, ...]) -> n.Const
             return random.choice((0, 1, 499, 500, 501, 10_000, random.randrange(10_001)))
         case _:
             return random.choice((*NUMBERS, random.getrandbits(64)))
+
+
+def random_table_plan(seed: int) -> n.Plan:
+    """A plan whose blocks also have runs of rules about places of the cgroup, some of them long."""
+    random = Random(seed)
+    plan = random_plan(seed, 2 * len(PATHS))
+    conditions = [rule.condition for rule in plan.rules if rule.condition is not None]
+    # As branches they are asked again for each rule, and the verifier follows each of theirs.
+    conditions = [condition for condition in conditions if expression_cost(condition) < 50]
+    (hook,) = plan.hooks
+    blocks: list[n.Block] = []
+    index = 0
+    for block in hook.blocks:
+        rules: list[n.Rule] = []
+        for rule in block.rules:
+            if random.random() < 0.6:
+                rest = random.choice(conditions) if conditions and random.random() < 0.5 else None
+                length = random.choice((1, 2, 3, 20, 40))
+                rules += [_place_rule(random, hook.hook, rest) for _ in range(length)]
+            rules.append(rule)
+        numbered = [replace(r, index=index + i, line=index + i) for i, r in enumerate(rules)]
+        blocks.append(replace(block, rules=tuple(numbered)))
+        index += len(rules)
+    changed = replace(hook, blocks=tuple(blocks))
+    return replace(plan, **{hook.hook.value: changed})
+
+
+def _place_rule(random: Random, hook: n.HookName, rest: n.Expr | None) -> n.Rule:
+    tests = tuple(
+        random.choice((n.UnderPath, n.IsPath))(CGROUP_ATTRIBUTE, random.randrange(2 * len(PATHS)))
+        for _ in range(random.choice((1, 1, 1, 3)))
+    )
+    condition: n.Expr = tests[0] if len(tests) == 1 else n.Or(tests)
+    if rest is not None:
+        condition = n.And((condition, rest) if random.random() < 0.5 else (rest, condition))
+    if random.random() < 0.2:
+        action: n.Action = n.Pass()
+    elif hook is n.HookName.NUMA:
+        action = n.Balance(random.random() < 0.6)
+    else:
+        action = n.Allow(n.Const(ORDERS, random.choice((0, 0x200, 0x1FC, n.ALL_ORDERS))))
+    return n.Rule(0, condition, action, "", 0, "rule of a run")

@@ -7,12 +7,13 @@ import re
 
 import pytest
 
-from policyc.emit.bpf import MAX_PATHS, PolicyTooLarge, emit_bpf, emit_bpf_many
+from policyc.emit.bpf import emit_bpf, emit_bpf_many
 from policyc.emit.c_text import comment
 from policyc.emit.clang import ClangFailed, ToolMissing, compile_object, find_clang
+from policyc.emit.limits import MAX_PATHS, MAX_RULES, PolicyTooLarge
 from policyc.hooks.loader import profiles
 from policyc.plan import nodes as n
-from policyc.plan.types import BOOL, CGROUP, ORDERS, STRING
+from policyc.plan.types import BOOL, CGROUP, ORDERS, SIZE, STRING
 from tests.emit.bpf_plans import random_plan
 
 HOSTILE = (
@@ -122,10 +123,87 @@ def test_two_profiles_of_one_hook_are_refused() -> None:
 
 
 def test_too_many_paths_are_refused() -> None:
-    block = n.Block(0, 0, 1, None, (rule(0, None),), None, 1)
-    plan = plan_of(block, paths=tuple(f"/{i}" for i in range(MAX_PATHS + 1)))
+    """Each rule has a condition of its own beside the path, so that they make no table."""
+    size = n.Attribute(SIZE, "vma.size")
+    rules = [
+        rule(
+            i % 9,
+            n.And(
+                (
+                    n.UnderPath(WHERE, i),
+                    n.Compare(n.CompareOperator.EQUAL, size, n.Const(SIZE, i)),
+                )
+            ),
+        )
+        for i in range(MAX_PATHS + 1)
+    ]
+    numbered = [dataclasses.replace(r, index=i) for i, r in enumerate([*rules, rule(0, None)])]
+    plan = plan_of(
+        n.Block(0, None, 0, None, tuple(numbered), None, 1),
+        paths=tuple(f"/{i}" for i in range(MAX_PATHS + 1)),
+    )
     with pytest.raises(PolicyTooLarge, match="1025 cgroup paths"):
         emit_bpf(plan, profiles()["testrun"])
+    assert "policy_paths" in emit_bpf(
+        dataclasses.replace(
+            plan, thp=n.HookPlan(n.HookName.THP, n.Combine.MEET, (short(numbered),))
+        ),
+        profiles()["testrun"],
+    )
+
+
+def short(rules: list[n.Rule]) -> n.Block:
+    """The block without one of its rules."""
+    return n.Block(0, None, 0, None, tuple(rules[1:]), None, 1)
+
+
+def test_short_runs_are_tables_where_there_are_too_many_paths() -> None:
+    """Pairs of rules, each pair with a condition of its own: cheaper as branches, but too many."""
+    size = n.Attribute(SIZE, "vma.size")
+    rules: list[n.Rule] = []
+    for i in range(MAX_PATHS + 2):
+        rest = n.Compare(n.CompareOperator.EQUAL, size, n.Const(SIZE, i // 2))
+        rules.append(dataclasses.replace(rule(0, n.And((n.UnderPath(WHERE, i), rest))), index=i))
+    rules.append(dataclasses.replace(rule(0, None), index=len(rules)))
+    block = n.Block(0, None, 0, None, tuple(rules), None, 1)
+    paths = tuple(f"/{i}" for i in range(MAX_PATHS + 2))
+    text = emit_bpf(plan_of(block, paths=paths), profiles()["testrun"])
+    assert "policy_paths" not in text
+    assert text.count("} table_") == len(paths) // 2
+
+
+@pytest.mark.parametrize(("blocks", "rules", "message"), [(513, 1, "513 thp"), (300, 6, "300 thp")])
+def test_too_many_blocks_are_refused(blocks: int, rules: int, message: str) -> None:
+    pmd = n.Compare(n.CompareOperator.EQUAL, n.Attribute(SIZE, "vma.size"), n.Const(SIZE, 1))
+    made: list[n.Block] = []
+    for place in range(blocks):
+        inside = [rule(0, pmd) for _ in range(rules - 1)] + [rule(0, None)]
+        numbered = [dataclasses.replace(r, index=place * rules + i) for i, r in enumerate(inside)]
+        made.append(n.Block(place, 0, 1, None, tuple(numbered), None, 1))
+    with pytest.raises(PolicyTooLarge, match=message):
+        emit_bpf(plan_of(*made), profiles()["testrun"])
+
+
+def test_too_many_rules_are_refused() -> None:
+    last = dataclasses.replace(rule(0, None), index=MAX_RULES)
+    with pytest.raises(PolicyTooLarge, match="65536 rules"):
+        emit_bpf(plan_of(n.Block(0, 0, 1, None, (last,), None, 1)), profiles()["testrun"])
+
+
+NO_ROOM = {
+    "jumps": """int f(volatile int *x) {
+        if (*x) asm volatile(".rept 40000; r1 = r1; .endr" : : : "r1");
+        return 1;
+    }""",
+    "stack": "void g(void *x); int f(void) { char x[600]; g(x); return x[1]; }",
+}
+
+
+@NO_CLANG
+@pytest.mark.parametrize("what", NO_ROOM)
+def test_what_clang_has_no_room_for_is_too_large(what: str) -> None:
+    with pytest.raises(PolicyTooLarge, match=what):
+        compile_object(NO_ROOM[what])
 
 
 @NO_CLANG

@@ -17,6 +17,7 @@ from policyc.hooks.loader import profiles
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 from policyc.plan.types import Kind
+from tests.differential.lanes.paths import path_maps
 
 __all__ = ["HostLane", "available", "set_keys"]
 
@@ -69,12 +70,9 @@ class HostLane:
         self._counters = self._table(
             "rule_counters", [struct.pack("=I", r.index) for r in plan.rules], 8
         )
-        words = (len(plan.paths) + 63) // 64
-        masks = b"".join(
-            (1 << place).to_bytes(8 * words, "little") for place in range(len(plan.paths))
-        )
-        keys = [struct.pack("=Q", ids(path)) for path in plan.paths]
-        self._table("policy_paths", keys, 8 * words, masks)
+        for name, elements in path_maps(plan, ids).items():
+            values = list(elements.values())
+            self._table(name, list(elements), len(values[0]), b"".join(values))
 
     def _build(self, text: str) -> ctypes.CDLL:
         compiler = _compiler()

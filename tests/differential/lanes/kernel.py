@@ -10,7 +10,8 @@ from policyc.emit.layout import answer_layout, params_layout, request_layout
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 from tests.differential.lanes.host import set_keys
-from tests.differential.lanes.libbpf import BpfObject, TestRun, unavailable
+from tests.differential.lanes.libbpf import BpfObject, TestRun, possible_cpus, unavailable
+from tests.differential.lanes.paths import path_maps
 
 __all__ = ["KernelLane", "available"]
 
@@ -32,12 +33,11 @@ class KernelLane:
         self.object = BpfObject(data)
         self._keys: dict[str, list[bytes]] = {}
         self._runs: dict[n.HookName, TestRun] = {}
-        words = (len(plan.paths) + 63) // 64
-        paths = self.object.map_fd("policy_paths")
-        if paths is not None:
-            for place, path in enumerate(plan.paths):
-                mask = (1 << place).to_bytes(8 * words, "little")
-                self.object.update(paths, struct.pack("=Q", ids(path)), mask)
+        for name, elements in path_maps(plan, ids).items():
+            fd = self.object.map_fd(name)
+            if fd is not None:
+                for key, value in elements.items():
+                    self.object.update(fd, key, value)
 
     def set_state(self, state: State) -> None:
         """Give sets and parameters their values."""
@@ -64,6 +64,18 @@ class KernelLane:
             self._runs[hook.hook] = TestRun(self.object.program_fd(hook.hook.value), packet)
         run = self._runs[hook.hook].run
         return [run(request)[size : size + answer] for request in requests]
+
+    def counters(self) -> dict[int, int]:
+        """How often each rule decided, on all processors together."""
+        fd = self.object.map_fd("rule_counters")
+        if fd is None:
+            return {}
+        size = 8 * possible_cpus()
+        elements = {
+            rule.index: self.object.lookup(fd, struct.pack("=I", rule.index), size)
+            for rule in self._plan.rules
+        }
+        return {index: sum(struct.unpack(f"={size // 8}Q", e)) for index, e in elements.items()}
 
     def close(self) -> None:
         """Unload the object."""

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["BpfFailed", "BpfObject", "TestRun", "unavailable"]
+__all__ = ["BpfFailed", "BpfObject", "TestRun", "possible_cpus", "unavailable"]
 
 _LOG_SIZE = 1 << 24
 
@@ -85,6 +85,11 @@ def unavailable() -> str:
         return f"bpf(2) is not allowed: {os.strerror(-fd)}"
     os.close(fd)
     return ""
+
+
+def possible_cpus() -> int:
+    """How many values an element of a per-CPU map has."""
+    return _library().libbpf_num_possible_cpus()
 
 
 class BpfObject:

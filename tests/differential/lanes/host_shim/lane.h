@@ -47,9 +47,9 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 	void lane_##hook(const unsigned char *requests, unsigned char *answers,                \
 			 unsigned long count)                                                  \
 	{                                                                                      \
-		for (unsigned long i = 0; i < count; i++)                                      \
-			hook##_write_answer(                                                   \
-				(const struct hook##_request *)(requests +                     \
-					i * sizeof(struct hook##_request)),                    \
-				(struct hook##_answer *)(answers + i * sizeof(struct hook##_answer))); \
+		const struct hook##_packet *packet = (const void *)requests;                   \
+		struct hook##_answer *answer = (void *)answers;                                \
+                                                                                               \
+		for (; count; count--, packet++, answer++)                                     \
+			hook##_write_answer(packet, packet + 1, answer);                       \
 	}
