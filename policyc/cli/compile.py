@@ -168,10 +168,13 @@ def _outputs(
 ) -> dict[str, bytes]:
     """The contents of all files; a missing tool ends the run with exit code 3."""
     from policyc.emit.clang import ClangFailed, ToolMissing
+    from policyc.emit.limits import PolicyTooLarge
     from policyc.emit.outputs import build_outputs
 
     try:
         return build_outputs(plan, profiles, emits, stem=stem, counters=counters)
+    except PolicyTooLarge as error:
+        raise Failure(f"the policy is too large for BPF: {error}", NO) from None
     except ToolMissing as error:
         raise Failure(f"{error.what} is missing", MISSING, error.how_to_get) from None
     except ClangFailed as error:
