@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 policy=examples/fleet.thp
-trace=examples/traces/fleet.jsonl
+trace=examples/traces/mixed.jsonl
 output=build/demo
 
 say() {
@@ -29,13 +29,14 @@ say "Ask it. A Java container whose memory khugepaged is collapsing:"
 run policyc decide "$policy" --hook thp \
     cgroup=/kubepods/java/web-1 event=khugepaged orders=all
 
-say "The same container at a page fault:"
+say "The same container at a page fault, while its tasks wait for memory a fifth of the time:"
 run policyc decide "$policy" --hook thp \
-    cgroup=/kubepods/java/web-1 event=pagefault orders=all
+    cgroup=/kubepods/java/web-1 event=pagefault orders=all \
+    cgroup.psi.memory.full.avg10=20%
 
 say "And a database, asked whether NUMA balancing is on for it:"
 run policyc decide "$policy" --hook numa \
-    cgroup=/kubepods/db/main task.comm=postgres
+    cgroup=/kubepods/db/main task.comm=postgres node.count=2
 
 say "Replay a recorded trace through it."
 run policyc simulate "$policy" --trace "$trace"

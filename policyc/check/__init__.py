@@ -80,10 +80,11 @@ def _check_file(
     host = check_host(host_items, target, has_thp, diagnostics)
     chosen = _chosen(file, profile_names, blocks, diagnostics)
     check_attributes(blocks, chosen, diagnostics)
-    report_unused(declarations)
+    report_unused(declarations, file.source)
     if diagnostics.has_errors:
         raise _StopError
-    check_profiles(blocks, combine, host, chosen, diagnostics)
+    lets = {name: let.expr for name, let in declarations.checked_lets.items() if let is not None}
+    check_profiles(blocks, combine, host, chosen, lets, diagnostics)
     return lower(
         file,
         declarations,

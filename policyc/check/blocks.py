@@ -24,6 +24,8 @@ _ANSWERS = {
 }
 _MILLISECOND = 1_000_000
 _MAX_MILLISECONDS = (1 << 32) - 1
+#: After these, the values in conditions are not those of the text.
+_CLAMPED = ("PC0108", "PC0406")
 _SPACE = re.compile(r"\s+")
 
 
@@ -108,7 +110,8 @@ class _BlockChecker:
         self.block.rules = [rule for _, rule in rules]
         self.block.uses = self.expressions.uses
         self.expressions.uses = []
-        _Reachability(self.expressions, self.truth, self.block).check()
+        if not any(item.code in _CLAMPED for item in self.diagnostics.items):
+            _Reachability(self.expressions, self.truth, self.block).check()
 
     # -- rules
 
@@ -181,6 +184,8 @@ class _BlockChecker:
                 help="write `deny`",
                 fix=Fix(action.span, "deny"),
             )
+        if orders.expr == n.Attribute(ORDERS, "orders"):
+            return n.Allow(n.Const(ORDERS, n.ALL_ORDERS))
         return n.Allow(orders.expr)
 
     def _without_when(self, entry: t.RuleEntry) -> None:
@@ -271,7 +276,9 @@ class _BlockChecker:
                     entry.value.span,
                     help="leave hot_threshold out for the system's own"
                     if value == 0
-                    else "a parameter's range has to keep to that too",
+                    else "the range of the parameter has to keep to that"
+                    if len(values) > 1
+                    else "write whole milliseconds",
                 )
                 return
 
@@ -281,12 +288,14 @@ class _BlockChecker:
         )
 
     def _wants(self, what: str, kind: str, node: t.Expr, found: Type, example: str) -> None:
+        right_type = found in (PERCENT, DURATION)
         self.diagnostics.add(
             "PC0309",
-            f"{what} is {kind}, or a parameter of that type; this is of type {found}",
+            f"{what} is {kind}, or a parameter of that type; this is "
+            + ("neither" if right_type else f"of type {found}"),
             node.span,
-            f"of type {found}",
-            help=f"write for example {example}",
+            "changes with each request" if right_type else f"of type {found}",
+            help=f"write for example {example}, or the name of a parameter",
         )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from functools import cache
 
 from policyc.check.expressions import BUILTINS, Expressions
 from policyc.check.literals import cgroup_path, suggest, task_name
 from policyc.check.model import AttributeUse, Declarations, Typed
 from policyc.diagnostics.model import Diagnostics, Label
-from policyc.hooks.loader import attributes
+from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
 from policyc.plan.types import BOOL, CGROUP, DURATION, INT, PERCENT, SIZE, STRING, U64_MAX, Type
-from policyc.source import Span
+from policyc.source import Source, Span
 from policyc.syntax import tree as t
+from policyc.syntax.build import MAX_NESTING
 
 __all__ = ["KEYWORDS", "check_declarations", "let_order", "report_unused", "set_definitions"]
 
@@ -59,6 +62,7 @@ KEYWORDS = frozenset(
     }
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w.])")
 _MAX_NAME = 64
 
 _PARAM_TYPES = {
@@ -95,6 +99,8 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
         reason = "it is a word of the language"
     elif name.text in attributes():
         reason = "it is an attribute"
+    elif name.text in _enumerators():
+        reason = f"it is a value of {_enumerators()[name.text]}"
     elif len(name.text) > _MAX_NAME:
         reason = f"it is longer than {_MAX_NAME} characters"
     if reason:
@@ -105,6 +111,11 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
             help="choose another name",
         )
     return not reason
+
+
+@cache
+def _enumerators() -> dict[str, str]:
+    return {m.name: table.name for table in enumerations().values() for m in table.members}
 
 
 def _collect(file: t.PolicyFile, declarations: Declarations) -> None:
@@ -120,6 +131,7 @@ def _collect(file: t.PolicyFile, declarations: Declarations) -> None:
             case _:
                 continue
         if not check_name(name, what, declarations.diagnostics):
+            declarations.broken.add(name.text)
             continue
         if name.text in first:
             declarations.diagnostics.add(
@@ -321,9 +333,7 @@ def _let_references(name: str, declarations: Declarations) -> list[t.NameExpr]:
 
 def _let(name: str, declarations: Declarations, expressions: Expressions) -> None:
     item = declarations.lets[name]
-    used_before = set(declarations.used)
     checked = expressions.check(item.expr)
-    declarations.used = used_before | declarations.used
     declarations.checked_lets[name] = checked
     declarations.let_uses[name] = _flat(expressions.uses)
     expressions.uses = []
@@ -338,16 +348,17 @@ def _flat(uses: list[AttributeUse]) -> tuple[AttributeUse, ...]:
 
 def _check_depth(name: str, checked: Typed, declarations: Declarations) -> None:
     """Lets that refer to lets nest too; the executors evaluate them recursively."""
-    depth = 1 + max(
+    below = max(
         (declarations.let_depths.get(r.text, 0) for r in _let_references(name, declarations)),
         default=0,
     )
+    depth = below + 1 + getattr(declarations.lets[name].expr, "depth", 0)
     declarations.let_depths[name] = depth
-    if depth > MAX_LET_DEPTH:
-        if depth == MAX_LET_DEPTH + 1:
+    if depth > MAX_NESTING:
+        if below <= MAX_NESTING:
             declarations.diagnostics.add(
                 "PC0106",
-                f"lets refer to one another more than {MAX_LET_DEPTH} levels deep",
+                f"lets and what they refer to are nested more than {MAX_NESTING} levels deep",
                 checked.span,
                 "this is too deep",
                 help="shorten the chain",
@@ -355,11 +366,15 @@ def _check_depth(name: str, checked: Typed, declarations: Declarations) -> None:
         declarations.checked_lets[name] = None
 
 
-MAX_LET_DEPTH = 50
+def report_unused(declarations: Declarations, source: Source) -> None:
+    """Names that nothing refers to.
 
-
-def report_unused(declarations: Declarations) -> None:
-    """Names that nothing refers to."""
+    A name that is only in a part that could not be checked, or misspelt there, is used.
+    """
+    if any(item.code == "PC0201" for item in declarations.diagnostics.items):
+        return
+    has_errors = declarations.diagnostics.has_errors
+    words = Counter(_WORD.findall(source.text)) if has_errors else Counter[str]()
     tables = (
         ("PC0210", "set", declarations.sets),
         ("PC0211", "parameter", declarations.params),
@@ -367,7 +382,7 @@ def report_unused(declarations: Declarations) -> None:
     )
     for code, what, table in tables:
         for name, item in table.items():
-            if name not in declarations.used:
+            if name not in declarations.used and words[name] <= 1:
                 declarations.diagnostics.add(
                     code,
                     f"the {what} `{name}` is never used",

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from policyc.check.comparisons import check_comparison
 from policyc.check.literals import (
     cgroup_path,
     checked_order,
     order_of_size,
     order_range,
     suggest,
+    suggest_attribute,
     task_name,
 )
 from policyc.check.model import AttributeUse, Declarations, Typed
+from policyc.check.words import EXAMPLES, with_article
 from policyc.diagnostics.model import Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
-from policyc.plan.evaluate import saturating
+from policyc.plan.arithmetic import saturating
 from policyc.plan.types import (
     BOOL,
     CGROUP,
     DURATION,
     INT,
-    NUMERIC,
     ORDERS,
     PERCENT,
     SIZE,
@@ -37,15 +39,9 @@ __all__ = ["BUILTINS", "Expressions"]
 #: Words that are always constants.
 BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
 
+#: Looking for similar names takes time; a file with more misspelt names has another problem.
+_MAX_SUGGESTIONS = 50
 _WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
-_EXAMPLES = {
-    Kind.INT: "a plain number such as `3`",
-    Kind.SIZE: "a size such as `64K` or `2M`",
-    Kind.DURATION: "a duration such as `200ms`",
-    Kind.PERCENT: "a percent such as `10%`",
-    Kind.STRING: 'a string such as `"postgres"`',
-    Kind.CGROUP: 'a path such as `"/kubepods"`',
-}
 
 
 class Expressions:
@@ -59,6 +55,7 @@ class Expressions:
         self.diagnostics = declarations.diagnostics
         self.target = declarations.target
         self.uses: list[AttributeUse] = []
+        self._unknown_names = 0
         self._spans: dict[int, tuple[n.Expr, Span]] = {}
 
     def span_of(self, expr: n.Expr) -> Span | None:
@@ -84,6 +81,9 @@ class Expressions:
 
     def orders(self, node: t.Expr) -> Typed | None:
         """An order set, or PC0304."""
+        if isinstance(node, t.LogicalExpr | t.NotExpr):
+            self._orders_as_conditions(node)
+            return None
         typed = self.check(node, ORDERS)
         if typed is None or typed.type == ORDERS:
             return typed
@@ -95,6 +95,17 @@ class Expressions:
             help="write sizes, ranges, `pmd`, `all` or `none`, as in `16K..64K | pmd`",
         )
         return None
+
+    def _orders_as_conditions(self, node: t.LogicalExpr | t.NotExpr) -> None:
+        negated = isinstance(node, t.NotExpr)
+        self.diagnostics.add(
+            "PC0304",
+            "an order set is wanted here, and this is a condition",
+            node.span,
+            help=f"write `all - {node.item.span.text}`"
+            if negated
+            else "order sets are joined with `|`",
+        )
 
     def check(self, node: t.Expr, want: Type | None = None) -> Typed | None:
         """Any expression. `want` is what the context would take; literals adapt to it."""
@@ -132,7 +143,7 @@ class Expressions:
             case t.BinaryExpr():
                 return self._binary(node, want)
             case t.ComparisonExpr():
-                return self._comparison(node)
+                return check_comparison(self, node)
             case t.LogicalExpr(operator, items, span):
                 return self._logical(operator, items, node)
             case t.NotExpr(item, span):
@@ -171,7 +182,7 @@ class Expressions:
             members = [member.name for member in enumerations()[want.enum].members]
             if text in members:
                 return Typed(n.Const(want, text), want, span)
-            if not self._is_known(text):
+            if not self.is_known(text):
                 self.diagnostics.add(
                     "PC0207",
                     f"`{text}` is not one of the values of {want.enum}",
@@ -190,30 +201,44 @@ class Expressions:
         if text in attributes():
             return self._attribute(attributes()[text], node)
         if text in declarations.sets:
-            declarations.used.add(text)
-            self.diagnostics.add(
-                "PC0303",
-                f"`{text}` is a set, which stands only on the right of `in` and `under`",
-                span,
-                related=(Label(declarations.sets[text].name.span, "declared here"),),
-                help=f"write `cgroup in {text}` or `cgroup under {text}`",
-            )
-            return None
-        self._unknown(node)
+            self._set_as_value(text, node)
+        elif text not in declarations.broken:
+            self.unknown(node)
         return None
 
-    def _is_known(self, text: str) -> bool:
+    def _set_as_value(self, text: str, node: t.NameExpr) -> None:
+        declarations = self.declarations
+        declarations.used.add(text)
+        is_string = declarations.set_types.get(text) == STRING
+        self.diagnostics.add(
+            "PC0303",
+            f"`{text}` is a set, which stands only on the right of `in` and `under`",
+            node.span,
+            related=(Label(declarations.sets[text].name.span, "declared here"),),
+            help=f"write `task.comm in {text}`"
+            if is_string
+            else f"write `cgroup in {text}` or `cgroup under {text}`",
+        )
+
+    def is_known(self, text: str) -> bool:
+        """Whether anything that is not an enumerator has that name."""
         declarations = self.declarations
         return (
             text in BUILTINS
             or text in declarations.params
             or text in declarations.lets
             or text in declarations.sets
+            or text in declarations.broken
             or text in attributes()
         )
 
-    def _unknown(self, node: t.NameExpr) -> None:
+    def unknown(self, node: t.NameExpr) -> None:
+        """Report a name that nothing has, with what was probably meant."""
         declarations = self.declarations
+        self._unknown_names += 1
+        if self._unknown_names > _MAX_SUGGESTIONS:
+            self.diagnostics.add("PC0201", f"nothing is called `{node.text}`", node.span)
+            return
         known = {*declarations.params, *declarations.lets, *declarations.sets, *attributes()}
         enumerators = [
             name
@@ -223,7 +248,7 @@ class Expressions:
         hint = (
             f"`{node.text}` is a value of {enumerators[0]}; compare it with `is`"
             if enumerators
-            else suggest(node.text, known | BUILTINS)
+            else suggest_attribute(node.text) or suggest(node.text, known | BUILTINS)
         )
         self.diagnostics.add(
             "PC0201",
@@ -297,7 +322,7 @@ class Expressions:
 
     # -- operators
 
-    def _pair(
+    def pair(
         self, left: t.Expr, right: t.Expr, want: Type | None = None
     ) -> tuple[Typed, Typed] | None:
         """Both operands, the one that can adapt checked after the one that cannot."""
@@ -316,31 +341,44 @@ class Expressions:
             case t.SizeLiteral() | t.OrderLiteral() | t.StringLiteral():
                 return True
             case t.NameExpr(text, _):
-                return text in BUILTINS or not self._is_known(text)
+                return text in BUILTINS or not self.is_known(text)
             case t.BinaryExpr(_, left, right):
                 return self._adapts(left) and self._adapts(right)
             case _:
                 return False
 
-    def _mismatch(self, node: t.BinaryExpr | t.ComparisonExpr, left: Typed, right: Typed) -> None:
-        example = _EXAMPLES.get(left.type.kind, "")
+    def mismatch(self, node: t.BinaryExpr | t.ComparisonExpr, left: Typed, right: Typed) -> None:
+        """Report operands of types that do not go together."""
+        example = EXAMPLES.get(left.type.kind, "")
+        advice = f"the other side of {with_article(left.type)} is {example}" if example else ""
+        if left.type.kind is Kind.ENUM and isinstance(node.right, t.StringLiteral):
+            advice = f"write {node.right.span.text[1:-1]} without quotes"
+        elif left.type == BOOL:
+            advice = f"write `{left.span.text}` or `not {left.span.text}` alone"
+        elif node.operator == "*":
+            advice = "a size or a duration is multiplied by an int"
+        elif left.type == SIZE and right.type == INT:
+            advice = f"write a size, such as `{right.span.text}B` or `{right.span.text}K`"
+        elif left.type == SIZE and right.type == PERCENT:
+            advice = "take a share of a size with arithmetic: `memory.max / 100 * 80`"
         self.diagnostics.add(
             "PC0301",
-            f"`{node.operator}` cannot take {_article(left.type)} and {_article(right.type)}",
+            f"`{node.operator}` cannot take {with_article(left.type)} "
+            f"and {with_article(right.type)}",
             node.operator_span if node.operator != "|" else node.span,
             "these two do not fit together",
             related=(
                 Label(left.span, f"this is of type {left.type}"),
                 Label(right.span, f"this is of type {right.type}"),
             ),
-            help=f"the other side of {_article(left.type)} is {example}" if example else "",
+            help=advice,
         )
 
     def _binary(self, node: t.BinaryExpr, want: Type | None) -> Typed | None:
         if node.operator == "|":
             left, right = self.orders(node.left), self.orders(node.right)
             return left and right and self._set_operation(node, left, right)
-        pair = self._pair(node.left, node.right, want if want in (ORDERS, SIZE) else None)
+        pair = self.pair(node.left, node.right, want if want in (ORDERS, SIZE) else None)
         if pair is None:
             return None
         left, right = pair
@@ -364,12 +402,12 @@ class Expressions:
         if result is None:
             kinds = {left.type.kind, right.type.kind}
             if kinds <= _WITH_UNIT:
-                self._mismatch(node, left, right)
+                self.mismatch(node, left, right)
             else:
                 odd = left if left.type.kind not in _WITH_UNIT else right
                 self.diagnostics.add(
                     "PC0303",
-                    f"`{node.operator}` does not work on {_article(odd.type)}",
+                    f"`{node.operator}` does not work on {with_article(odd.type)}",
                     odd.span,
                     f"of type {odd.type}",
                     help="arithmetic is for int, size and duration"
@@ -418,192 +456,6 @@ class Expressions:
             )
             return None
         return Typed(n.Has(inner.expr), BOOL, node.span)
-
-    # -- comparisons
-
-    def _comparison(self, node: t.ComparisonExpr) -> Typed | None:
-        match node.operator:
-            case "in":
-                return self._in(node)
-            case "under":
-                return self._under(node)
-            case "overlaps":
-                left, right = self.orders(node.left), self.orders(node.right)
-                return left and right and Typed(n.Overlaps(left.expr, right.expr), BOOL, node.span)
-            case _:
-                return self._compare(node)
-
-    def _compare(self, node: t.ComparisonExpr) -> Typed | None:
-        pair = self._pair(node.left, node.right)
-        if pair is None:
-            return None
-        left, right = pair
-        if left.type != right.type:
-            self._mismatch(node, left, right)
-            return None
-        operator = n.CompareOperator("==" if node.operator == "is" else node.operator)
-        equality = operator in (n.CompareOperator.EQUAL, n.CompareOperator.NOT_EQUAL)
-        if not equality and left.type.kind not in NUMERIC:
-            self.diagnostics.add(
-                "PC0303",
-                f"`{node.operator}` does not work on {_article(left.type)}",
-                node.operator_span,
-                related=(Label(left.span, f"this is of type {left.type}"),),
-                help="compare order sets with `in`, `overlaps`, `==` or `highest(...)`"
-                if left.type == ORDERS
-                else "only `==` and `!=` do",
-            )
-            return None
-        if left.type == CGROUP:
-            return self._compare_cgroup(node, operator, left, right)
-        return Typed(n.Compare(operator, left.expr, right.expr), BOOL, node.span)
-
-    def _compare_cgroup(
-        self, node: t.ComparisonExpr, operator: n.CompareOperator, left: Typed, right: Typed
-    ) -> Typed | None:
-        if isinstance(left.expr, n.Const):
-            left, right = right, left
-        if not isinstance(right.expr, n.Const) or isinstance(left.expr, n.Const):
-            self.diagnostics.add(
-                "PC0305",
-                "a cgroup is compared with a path",
-                node.span,
-                help=_EXAMPLES[Kind.CGROUP],
-            )
-            return None
-        same = n.IsPath(left.expr, self.declarations.path(str(right.expr.value)))
-        if operator is n.CompareOperator.EQUAL:
-            return Typed(same, BOOL, node.span)
-        return Typed(n.And((n.Has(left.expr), n.Not(same))), BOOL, node.span)
-
-    def _in(self, node: t.ComparisonExpr) -> Typed | None:
-        match node.right:
-            case t.NameExpr(name, _) if name in self.declarations.sets:
-                return self._in_set(node, name)
-            case t.ListExpr(items):
-                return self._in_list(node, items)
-            case _:
-                left, right = self.orders(node.left), self.orders(node.right)
-                return left and right and Typed(n.Contains(left.expr, right.expr), BOOL, node.span)
-
-    def _in_set(self, node: t.ComparisonExpr, name: str) -> Typed | None:
-        self.declarations.used.add(name)
-        member_type = self.declarations.set_types.get(name)
-        left = self.check(node.left, member_type)
-        if left is None or member_type is None:
-            return None
-        if left.type != member_type or isinstance(left.expr, n.Const):
-            self.diagnostics.add(
-                "PC0306",
-                f"`{name}` is a set of {member_type}, and this is of type {left.type}",
-                left.span,
-                f"of type {left.type}",
-                related=(Label(self.declarations.sets[name].type.span, "declared here"),),
-                help="look for `cgroup` in a set of cgroup, for `task.comm` in a set of string",
-            )
-            return None
-        return Typed(n.InSet(left.expr, name), BOOL, node.span)
-
-    def _in_list(self, node: t.ComparisonExpr, items: tuple[t.Expr, ...]) -> Typed | None:
-        left = self.check(node.left)
-        if left is None:
-            return None
-        members = [self.check(item, left.type) for item in items]
-        found = [member for member in members if member is not None]
-        if len(found) != len(members):
-            return None
-        for member in found:
-            if member.type != left.type or not isinstance(member.expr, n.Const):
-                self.diagnostics.add(
-                    "PC0306",
-                    f"the list is looked through for {_article(left.type)}, "
-                    f"and this is not a constant of that type",
-                    member.span,
-                    f"of type {member.type}",
-                    related=(Label(left.span, f"this is of type {left.type}"),),
-                )
-                return None
-        constants = tuple(member.expr for member in found if isinstance(member.expr, n.Const))
-        return Typed(self._membership(left, constants), BOOL, node.span)
-
-    def _membership(self, left: Typed, constants: tuple[n.Const, ...]) -> n.Expr:
-        if left.type != CGROUP:
-            return n.InList(left.expr, constants)
-        return _any([n.IsPath(left.expr, self.declarations.path(str(c.value))) for c in constants])
-
-    def _under(self, node: t.ComparisonExpr) -> Typed | None:
-        left = self.check(node.left, CGROUP)
-        if left is None:
-            return None
-        if left.type != CGROUP or isinstance(left.expr, n.Const):
-            self.diagnostics.add(
-                "PC0305",
-                "`under` asks where a cgroup is in the tree",
-                left.span,
-                f"of type {left.type}",
-                help='write `cgroup under "/kubepods"`',
-            )
-            return None
-        match node.right:
-            case t.StringLiteral() | t.ListExpr():
-                right = node.right
-                items = right.items if isinstance(right, t.ListExpr) else (right,)
-                return self._under_paths(node, left, items)
-            case t.NameExpr(name, _) if name in self.declarations.sets:
-                return self._under_set(node, left, name)
-            case t.NameExpr(name, _) if not self._is_known(name):
-                self._unknown(node.right)
-                return None
-            case _:
-                self.diagnostics.add(
-                    "PC0305",
-                    "`under` wants a path or a set of cgroup on its right",
-                    node.right.span,
-                    help='write `cgroup under "/kubepods"`',
-                )
-                return None
-
-    def _under_set(self, node: t.ComparisonExpr, left: Typed, name: str) -> Typed | None:
-        self.declarations.used.add(name)
-        if self.declarations.set_types.get(name) != CGROUP:
-            self.diagnostics.add(
-                "PC0306",
-                f"`under` wants a set of cgroup, and `{name}` is none",
-                node.right.span,
-                related=(Label(self.declarations.sets[name].type.span, "declared here"),),
-                help="use `in` for a set of string",
-            )
-            return None
-        return Typed(n.UnderSet(left.expr, name), BOOL, node.span)
-
-    def _under_paths(
-        self, node: t.ComparisonExpr, left: Typed, items: tuple[t.Expr, ...]
-    ) -> Typed | None:
-        exprs: list[n.Expr] = []
-        for item in items:
-            if not isinstance(item, t.StringLiteral):
-                self.diagnostics.add(
-                    "PC0306",
-                    "`under` wants paths",
-                    item.span,
-                    "not a path",
-                    help=_EXAMPLES[Kind.CGROUP],
-                )
-                return None
-            path = cgroup_path(item, self.diagnostics)
-            if path is None:
-                return None
-            exprs.append(n.UnderPath(left.expr, self.declarations.path(path)))
-        return Typed(_any(exprs), BOOL, node.span)
-
-
-def _any(exprs: list[n.Expr]) -> n.Expr:
-    return exprs[0] if len(exprs) == 1 else n.Or(tuple(exprs))
-
-
-def _article(type: Type) -> str:
-    names = {Kind.ORDERS: "an order set", Kind.INT: "an int", Kind.ENUM: f"a value of {type.enum}"}
-    return names.get(type.kind, f"a {type}")
 
 
 def _arithmetic_type(operator: str, left: Type, right: Type) -> Type | None:

@@ -53,7 +53,13 @@ def _setting(node: t.Setting, target: n.Target, diagnostics: Diagnostics) -> n.H
     argument = None
     if node.argument is not None:
         if not isinstance(node.argument, t.SizeLiteral):
-            _wrong_type(node.argument.span, "a page size such as `64K`", row, diagnostics)
+            diagnostics.add(
+                "PC0308",
+                f"the brackets of `{node.name.text}` hold a page size",
+                node.argument.span,
+                "this is something else",
+                help="write for example `[64K]`",
+            )
             return None
         argument = order_of_size(node.argument.value, target, node.argument.span, diagnostics)
         if argument is None:
@@ -72,34 +78,49 @@ def _unknown_setting(node: t.Setting, key: str, diagnostics: Diagnostics) -> Non
         advice = f"this setting is per size: write `{key}[64K] = ...`"
     else:
         advice = suggest(key, rows) or "docs/reference/host.md lists the settings"
-    diagnostics.add(
-        "PC0206", f"there is no host setting `{node.name.text}`", node.name.span, help=advice
+    known = (key.endswith("[]") and node.name.text in rows) or key + "[]" in rows
+    message = (
+        f"`{node.name.text}` is {'not ' if key.endswith('[]') else ''}per size"
+        if known
+        else f"there is no host setting `{node.name.text}`"
     )
+    diagnostics.add("PC0206", message, node.name.span, help=advice)
 
 
-def _wrong_type(span: Span, wanted: str, row: HostRow, diagnostics: Diagnostics) -> None:
+def _wrong_type(
+    value: t.Literal | t.Word, wanted: str, row: HostRow, diagnostics: Diagnostics
+) -> None:
+    text = value.span.text
+    examples = {Kind.INT: "409", Kind.SIZE: "256M", Kind.DURATION: "10s"}
+    if isinstance(value, t.StringLiteral) and text[1:-1] in (*row.values, "on", "off"):
+        advice = f"write `{text[1:-1]}` without quotes"
+    elif row.values:
+        advice = suggest(text, row.values)
+    elif row.type.kind in examples:
+        advice = f"write for example `{examples[row.type.kind]}`"
+    else:
+        advice = ""
     diagnostics.add(
         "PC0308",
         f"`{row.name}` is {wanted}",
-        span,
+        value.span,
         "this is something else",
-        help=row.meaning,
+        help=advice or row.meaning,
     )
 
 
 def _value(node: t.Setting, row: HostRow, diagnostics: Diagnostics) -> n.ConstValue | None:
     value = node.value
-    span = value.span
     if row.values:
         if isinstance(value, t.Word) and value.text in row.values:
             return value.text
         choices = ", ".join(f"`{choice}`" for choice in row.values)
-        _wrong_type(span, f"one of {choices}", row, diagnostics)
+        _wrong_type(value, f"one of {choices}", row, diagnostics)
         return None
     if row.type == BOOL:
         if isinstance(value, t.Word) and value.text in ("on", "off"):
             return value.text == "on"
-        _wrong_type(span, "`on` or `off`", row, diagnostics)
+        _wrong_type(value, "`on` or `off`", row, diagnostics)
         return None
     return _number(value, row, diagnostics)
 
@@ -113,7 +134,7 @@ def _number(value: t.Literal | t.Word, row: HostRow, diagnostics: Diagnostics) -
         ):
             pass
         case _:
-            _wrong_type(value.span, f"of type {row.type}", row, diagnostics)
+            _wrong_type(value, f"of type {row.type}", row, diagnostics)
             return None
     if not row.low <= number <= row.high or number % row.scale:
         low, high = row.low // row.scale, row.high // row.scale
@@ -122,7 +143,7 @@ def _number(value: t.Literal | t.Word, row: HostRow, diagnostics: Diagnostics) -
             "PC0410",
             f"the kernel takes {low} to {high}{unit} for `{row.name}`",
             value.span,
-            "outside, or not a whole number of them",
+            "outside" if number % row.scale == 0 else f"not a whole number of{unit}",
             help=row.meaning,
         )
         return None

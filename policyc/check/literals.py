@@ -6,11 +6,21 @@ import difflib
 from collections.abc import Iterable
 
 from policyc.diagnostics.model import Diagnostics, Label
+from policyc.hooks.loader import attributes
 from policyc.plan.nodes import Target
 from policyc.source import Span
 from policyc.syntax import tree as t
 
-__all__ = ["cgroup_path", "format_size", "order_of_size", "order_range", "suggest", "task_name"]
+__all__ = [
+    "cgroup_path",
+    "checked_order",
+    "format_size",
+    "order_of_size",
+    "order_range",
+    "suggest",
+    "suggest_attribute",
+    "task_name",
+]
 
 _MAX_PATH = 4096
 _MAX_COMPONENT = 255
@@ -24,6 +34,38 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean `{near[0]}`?"
     return "it can be " + ", ".join(f"`{name}`" for name in names) if 0 < len(names) <= 8 else ""
+
+
+#: What the kernel or its users call something that is an attribute here.
+_OTHER_NAMES = {
+    "comm": "task.comm",
+    "uid": "task.uid",
+    "pid": "task.pid",
+    "task.tgid": "task.pid",
+    "memory.current": "memory.usage",
+    "memory.limit": "memory.max",
+    "rss": "mm.rss",
+    "advice": "vma.advice",
+    "kind": "vma.kind",
+    "size": "vma.size",
+    "tva_type": "event",
+    "nid": "node.id",
+}
+
+
+def suggest_attribute(word: str) -> str:
+    """A help line for a word that is nearly an attribute, or what the kernel calls one."""
+    lower = word.lower()
+    if lower in _OTHER_NAMES:
+        return f"the attribute is called `{_OTHER_NAMES[lower]}`"
+    if lower in ("cgroup.path", "cgroup.name", "cgroup.id"):
+        return 'compare the cgroup itself: `cgroup == "/a"` or `cgroup under "/a"`'
+    if lower != word and lower in {*attributes(), "pmd", "all", "none"}:
+        return f"write `{lower}`"
+    if any(name.startswith(lower + ".") for name in attributes()):
+        names = [name for name in attributes() if name.startswith(lower + ".")]
+        return f"the attributes below it are `{names[0]}` and so on; see `policyc attributes`"
+    return ""
 
 
 def format_size(size: int) -> str:
@@ -107,6 +149,13 @@ def cgroup_path(node: t.StringLiteral, diagnostics: Diagnostics) -> str | None:
             help='a path starts at the root of the cgroup v2 tree, such as "/kubepods/java"',
         )
         return None
+    if "*" in path:
+        diagnostics.add(
+            "PC0413",
+            "`*` stands for itself in a cgroup path",
+            node.span,
+            help=f'`under "{path.partition("*")[0].rpartition("/")[0] or "/"}"` covers all below',
+        )
     return path
 
 

@@ -38,7 +38,8 @@ class Declarations:
     """Everything that a policy declares by name, filled in stages.
 
     `checked_lets` has None for a let with an error. `paths` is the table of cgroup
-    paths in the order of the text; `used` collects the names that something refers to.
+    paths in the order of the text; `used` collects the names that something refers to,
+    `broken` those that were declared but cannot be.
     """
 
     diagnostics: Diagnostics
@@ -57,6 +58,7 @@ class Declarations:
     let_depths: dict[str, int] = field(default_factory=dict[str, int])
     paths: dict[str, int] = field(default_factory=dict[str, int])
     path_names: list[str] = field(default_factory=list[str])
+    broken: set[str] = field(default_factory=set[str])
     used: set[str] = field(default_factory=set[str])
 
     def path(self, path: str) -> int:

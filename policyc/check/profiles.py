@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from policyc.check.blocks import CheckedBlock, CheckedRule
 from policyc.check.host import CheckedSetting
@@ -62,11 +62,12 @@ def _not_of_hook(
     )
 
 
-def check_profiles(
+def check_profiles(  # noqa: PLR0917 - what the stages before it found
     blocks: list[CheckedBlock],
     combine: dict[n.HookName, n.Combine],
     host: list[CheckedSetting],
     profiles: Iterable[Profile],
+    lets: Mapping[str, n.Expr],
     diagnostics: Diagnostics,
 ) -> None:
     """Say what each chosen profile cannot express of this policy."""
@@ -80,7 +81,7 @@ def check_profiles(
             _memory_cgroups(mine, combine, host, profile, diagnostics)
         if profile.attachment == "cgroup-subtree":
             _subtrees(mine, profile, diagnostics)
-    _shared_memory(blocks, diagnostics)
+    _shared_memory(blocks, lets, diagnostics)
 
 
 def _thp_rules(blocks: list[CheckedBlock]) -> list[tuple[CheckedRule, n.Allow | n.Pass]]:
@@ -221,12 +222,14 @@ def _subtrees(blocks: list[CheckedBlock], profile: Profile, diagnostics: Diagnos
         )
 
 
-def _shared_memory(blocks: list[CheckedBlock], diagnostics: Diagnostics) -> None:
+def _shared_memory(
+    blocks: list[CheckedBlock], lets: Mapping[str, n.Expr], diagnostics: Diagnostics
+) -> None:
     for block in blocks:
         for rule in block.rules:
-            if rule.condition is None or not _mentions_shmem(rule.condition):
+            if rule.condition is None or not _mentions(rule.condition, lets, _is_shmem):
                 continue
-            if block.scope is not None or _mentions_cgroup(rule.condition):
+            if block.scope is not None or _mentions(rule.condition, lets, _is_cgroup_test):
                 diagnostics.add(
                     "PC0612",
                     "shared memory can be mapped from several cgroups, and the first to "
@@ -237,21 +240,41 @@ def _shared_memory(blocks: list[CheckedBlock], diagnostics: Diagnostics) -> None
                 return
 
 
-def _mentions_shmem(expr: n.Expr) -> bool:
+def _mentions(expr: n.Expr, lets: Mapping[str, n.Expr], wanted: Callable[[n.Expr], bool]) -> bool:
+    """Whether a condition has a part of that kind, lets included."""
+    seen: set[str] = set()
+    stack = [expr]
+    while stack:
+        match stack.pop():
+            case n.And(items) | n.Or(items):
+                stack.extend(items)
+            case n.Not(item):
+                stack.append(item)
+            case n.Local(_, name):
+                if name not in seen:
+                    stack.append(lets[name])
+                seen.add(name)
+            case part:
+                if wanted(part):
+                    return True
+    return False
+
+
+def _is_shmem(expr: n.Expr) -> bool:
     match expr:
-        case n.And(items) | n.Or(items):
-            return any(_mentions_shmem(item) for item in items)
         case n.Compare(n.CompareOperator.EQUAL, _, n.Const(type, "shmem")):
             return type.kind is Kind.ENUM
+        case n.InList(_, members):
+            return any(m.value == "shmem" and m.type.kind is Kind.ENUM for m in members)
         case _:
             return False
 
 
-def _mentions_cgroup(expr: n.Expr) -> bool:
+def _is_cgroup_test(expr: n.Expr) -> bool:
     match expr:
-        case n.And(items) | n.Or(items):
-            return any(_mentions_cgroup(item) for item in items)
-        case n.InSet() | n.UnderSet() | n.UnderPath() | n.IsPath():
+        case n.InSet(n.Attribute(_, "cgroup"), _):
+            return True
+        case n.UnderSet() | n.UnderPath() | n.IsPath():
             return True
         case _:
             return False

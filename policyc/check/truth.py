@@ -66,6 +66,7 @@ class Truth:
         self._known: dict[int, bool] = {}
         self._domains: dict[int, _Domain] = {}
         self._present: dict[int, bool] = {}
+        self._never_absent: dict[int, bool] = {}
         self._keys: dict[n.Expr, int] = {}
         self._keys_by_id: dict[int, tuple[n.Expr, int]] = {}
         self._above: list[str] = []
@@ -100,6 +101,8 @@ class Truth:
     def assume(self, expr: n.Expr, holds: bool) -> None:  # noqa: C901 - one case for each node
         """From here on the condition is known to be true, or false."""
         expr = self._plain(expr)
+        if self._known.get(self._key(expr)) is holds:
+            return  # and so is what follows from it: lets that share lets stay linear
         self._learn(self._known, expr, holds)
         match expr:
             case n.And(items) if holds:
@@ -327,13 +330,19 @@ class Truth:
 
     def _surely_present(self, expr: n.Expr) -> bool:
         expr = self._plain(expr)
-        if self._present.get(self._key(expr)):
-            return True
-        match expr:
+        return self._present.get(self._key(expr)) is True or self._is_never_absent(expr)
+
+    def _is_never_absent(self, expr: n.Expr) -> bool:
+        """Whether no request lacks the value, whatever else is known."""
+        match self._plain(expr):
             case n.Attribute(_, name):
                 return not attributes()[name].absent
-            case n.Arithmetic(_, _, left, right):
-                return self._surely_present(left) and self._surely_present(right)
+            case n.Arithmetic(_, _, left, right) as arithmetic:
+                key = self._key(arithmetic)
+                if key not in self._never_absent:
+                    both = self._is_never_absent(left) and self._is_never_absent(right)
+                    self._never_absent[key] = both
+                return self._never_absent[key]
             case n.Highest():
                 return False
             case _:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from policyc.diagnostics.model import Severity
 
 __all__ = ["CODES", "CodeInfo"]
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class CodeInfo(NamedTuple):
     """What a code stands for."""
 
     code: str
@@ -81,6 +80,7 @@ _WARNINGS = {
     "PC0211": "parameter is never used",
     "PC0212": "let is never used",
     "PC0412": "member is listed twice",
+    "PC0413": "path holds a wildcard",
     "PC0502": "rule can never be reached",
     "PC0503": "condition is always true",
     "PC0504": "condition is always false",

@@ -6,7 +6,7 @@ import itertools
 import re
 import tomllib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from policyc.hooks.model import (
@@ -34,11 +34,13 @@ __all__ = [
 #: What `policyc compile` compiles for when nothing else is asked.
 DEFAULT_PROFILES = ("thp-v7", "numab-rfc1")
 
+_TABLES = Path(__file__).parent
+
 _PROFILE_ORDER = ("thp-v7", "thp-v9", "thp-v12", "mthp-v2", "numab-rfc1", "testrun")
 
 
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((files("policyc.hooks") / name).read_text("utf-8"))
+    return tomllib.loads((_TABLES / name).read_text("utf-8"))
 
 
 @cache

@@ -1,9 +1,12 @@
-"""What the kernels offer, as typed data: attributes, profiles and host settings."""
+"""What the kernels offer, as typed data: attributes, profiles and host settings.
+
+Rows of tables are named tuples: they are as immutable as dataclasses, and every run of the
+compiler pays for making their classes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from policyc.plan.types import Type
 
@@ -22,8 +25,7 @@ __all__ = [
 AnswerKind = Literal["order", "mask", "bool"]
 
 
-@dataclass(frozen=True, slots=True)
-class Enumerator:
+class Enumerator(NamedTuple):
     """A member of an enumeration: its number in requests given as bytes, and its name in C."""
 
     name: str
@@ -31,8 +33,7 @@ class Enumerator:
     c: str
 
 
-@dataclass(frozen=True, slots=True)
-class Enumeration:
+class Enumeration(NamedTuple):
     """A closed list of names that an attribute can have as its value."""
 
     name: str
@@ -48,8 +49,7 @@ class Enumeration:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeRow:
+class AttributeRow(NamedTuple):
     """One row of attributes.toml.
 
     `absent` says when the value is missing, empty if it never is. `derived` is the pair
@@ -72,16 +72,14 @@ class AttributeRow:
         return self.name.replace(".", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """How one profile reads an attribute in a way of its own."""
 
     c: str
     root: str
 
 
-@dataclass(frozen=True, slots=True)
-class DataMember:
+class DataMember(NamedTuple):
     """A data member of the struct_ops type that the loader may set."""
 
     name: str
@@ -90,8 +88,7 @@ class DataMember:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class KernelClamp:
+class KernelClamp(NamedTuple):
     """What the kernel makes of a single-order answer; see the comment in thp-v7.toml."""
 
     negative: Literal["keep", "none"]
@@ -99,8 +96,7 @@ class KernelClamp:
     not_requested: Literal["order", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One kernel interface: one TOML file of profiles/.
 
     `leave` is the answer that leaves a request alone, None where there is no such
@@ -136,8 +132,7 @@ class Profile:
         return attribute.root in self.roots
 
 
-@dataclass(frozen=True, slots=True)
-class HostRow:
+class HostRow(NamedTuple):
     """One row of host.toml: a setting of the machine that a policy may need.
 
     `path` has `{kib}` where the page size in KiB goes if the setting is `per_size`.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from policyc.plan import nodes as n
+from policyc.plan.arithmetic import saturating
 from policyc.plan.types import U64_MAX, Kind
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "cgroup_mix",
     "evaluate",
     "percent_of_average",
-    "saturating",
 ]
 
 #: The attributes of a request by name; one that is missing or None is absent.
@@ -252,21 +252,6 @@ def _lift(
 ) -> n.ConstValue | None:
     """An operation on two values that is absent when either of them is."""
     return None if left is None or right is None else operation(left, right)
-
-
-def saturating(operator: n.ArithmeticOperator, a: int, b: int) -> int:
-    """Arithmetic of the language: unsigned, 64 bits, saturating; x/0 and x%0 are 0."""
-    match operator:
-        case n.ArithmeticOperator.ADD:
-            return min(a + b, U64_MAX)
-        case n.ArithmeticOperator.SUBTRACT:
-            return max(a - b, 0)
-        case n.ArithmeticOperator.MULTIPLY:
-            return min(a * b, U64_MAX)
-        case n.ArithmeticOperator.DIVIDE:
-            return a // b if b else 0
-        case n.ArithmeticOperator.MODULO:
-            return a % b if b else 0
 
 
 def _compare(operator: n.CompareOperator, left: n.ConstValue, right: n.ConstValue) -> bool:

@@ -44,6 +44,7 @@ __all__ = [
     "IsPath",
     "Local",
     "LocalDefinition",
+    "Node",
     "Not",
     "Or",
     "Overlaps",
@@ -105,40 +106,55 @@ class CompareOperator(StrEnum):
     GREATER_EQUAL = ">="
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Node:
+    """What all parts of a plan have in common.
+
+    One repr serves them all: every method that dataclass generates for every class is
+    paid for at each start of the compiler.
+    """
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        values = ", ".join(repr(getattr(self, name)) for name in self.__match_args__)
+        return f"{type(self).__name__}({values})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Const(Node):
     """A constant of the given type."""
 
     type: Type
     value: ConstValue
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+@dataclass(frozen=True, slots=True, repr=False)
+class Attribute(Node):
     """A value of the request, by the name of its row in attributes.toml."""
 
     type: Type
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+@dataclass(frozen=True, slots=True, repr=False)
+class Param(Node):
     """The current value of a parameter."""
 
     type: Type
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+@dataclass(frozen=True, slots=True, repr=False)
+class Local(Node):
     """The value of a `let`, evaluated once per request."""
 
     type: Type
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+@dataclass(frozen=True, slots=True, repr=False)
+class Arithmetic(Node):
     """A number from two numbers."""
 
     type: Type
@@ -147,8 +163,8 @@ class Arithmetic:
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+@dataclass(frozen=True, slots=True, repr=False)
+class Compare(Node):
     """A comparison of two values of one type (numbers, enumerators, strings, bools, order sets)."""
 
     operator: CompareOperator
@@ -156,108 +172,108 @@ class Compare:
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class InSet:
+@dataclass(frozen=True, slots=True, repr=False)
+class InSet(Node):
     """Membership of a string or of the cgroup itself in a declared set."""
 
     value: Expr
     set: str
 
 
-@dataclass(frozen=True, slots=True)
-class InList:
+@dataclass(frozen=True, slots=True, repr=False)
+class InList(Node):
     """Equality with one of some constants (strings, numbers or enumerators)."""
 
     value: Expr
     members: tuple[Const, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UnderSet:
+@dataclass(frozen=True, slots=True, repr=False)
+class UnderSet(Node):
     """Whether the cgroup or one of its ancestors is in a declared set."""
 
     value: Expr
     set: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnderPath:
+@dataclass(frozen=True, slots=True, repr=False)
+class UnderPath(Node):
     """Whether the cgroup or one of its ancestors is the path `Plan.paths[path]`."""
 
     value: Expr
     path: int
 
 
-@dataclass(frozen=True, slots=True)
-class IsPath:
+@dataclass(frozen=True, slots=True, repr=False)
+class IsPath(Node):
     """Whether the cgroup is the path `Plan.paths[path]`."""
 
     value: Expr
     path: int
 
 
-@dataclass(frozen=True, slots=True)
-class Union:
+@dataclass(frozen=True, slots=True, repr=False)
+class Union(Node):
     """The orders in either set."""
 
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Node):
     """The orders of the left set that are not in the right one."""
 
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Contains:
+@dataclass(frozen=True, slots=True, repr=False)
+class Contains(Node):
     """Whether every order of `inner` is in `outer`."""
 
     inner: Expr
     outer: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Overlaps:
+@dataclass(frozen=True, slots=True, repr=False)
+class Overlaps(Node):
     """Whether two order sets have an order in common."""
 
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Highest:
+@dataclass(frozen=True, slots=True, repr=False)
+class Highest(Node):
     """The size of a page of the highest order of a set (saturating); absent for the empty set."""
 
     orders: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+@dataclass(frozen=True, slots=True, repr=False)
+class Has(Node):
     """Whether a value is there."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+@dataclass(frozen=True, slots=True, repr=False)
+class And(Node):
     """All of two or more conditions."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+@dataclass(frozen=True, slots=True, repr=False)
+class Or(Node):
     """Any of two or more conditions."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+@dataclass(frozen=True, slots=True, repr=False)
+class Not(Node):
     """The opposite of a condition; conditions are two-valued, so it is never absent."""
 
     item: Expr
@@ -287,30 +303,30 @@ Expr: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+@dataclass(frozen=True, slots=True, repr=False)
+class Allow(Node):
     """thp: the requested orders that are also in `orders`."""
 
     orders: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+@dataclass(frozen=True, slots=True, repr=False)
+class Balance(Node):
     """numa: NUMA balancing on or off."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+@dataclass(frozen=True, slots=True, repr=False)
+class Pass(Node):
     """No opinion."""
 
 
 Action: TypeAlias = Allow | Balance | Pass
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+@dataclass(frozen=True, slots=True, repr=False)
+class Rule(Node):
     """A guarded answer.
 
     `index` is unique in the plan and is the key of the rule's counter; `condition` is
@@ -325,8 +341,8 @@ class Rule:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+@dataclass(frozen=True, slots=True, repr=False)
+class Block(Node):
     """An ordered list of rules for a scope; the first whose condition holds answers.
 
     `scope` is an index into `Plan.paths`, or None for every request, with or without a
@@ -345,8 +361,8 @@ class Block:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class HookPlan:
+@dataclass(frozen=True, slots=True, repr=False)
+class HookPlan(Node):
     """The blocks of a hook, outermost scope first, and how their decisions become one."""
 
     hook: HookName
@@ -354,8 +370,8 @@ class HookPlan:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SetDefinition:
+@dataclass(frozen=True, slots=True, repr=False)
+class SetDefinition(Node):
     """A set that is edited while the policy runs; members are bytes (string) or paths (cgroup)."""
 
     name: str
@@ -364,8 +380,8 @@ class SetDefinition:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class ParamDefinition:
+@dataclass(frozen=True, slots=True, repr=False)
+class ParamDefinition(Node):
     """A parameter with its inclusive range; bools have none (0 and 1)."""
 
     name: str
@@ -376,8 +392,8 @@ class ParamDefinition:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class LocalDefinition:
+@dataclass(frozen=True, slots=True, repr=False)
+class LocalDefinition(Node):
     """A `let`, evaluated at most once per request; refers only to earlier ones."""
 
     name: str
@@ -385,8 +401,8 @@ class LocalDefinition:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class HostSetting:
+@dataclass(frozen=True, slots=True, repr=False)
+class HostSetting(Node):
     """A setting of the machine that the policy needs, by the name of its row in host.toml.
 
     `argument` is the order of a per-size setting, else None. `value` is in the units of
@@ -399,8 +415,8 @@ class HostSetting:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+@dataclass(frozen=True, slots=True, repr=False)
+class Target(Node):
     """The memory geometry that sizes are turned into orders with."""
 
     page_size: int = 4096
@@ -417,8 +433,8 @@ class Target:
         return self.page_size << self.pmd_order
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Node):
     """A whole policy: the waist between its text and its executors."""
 
     name: str

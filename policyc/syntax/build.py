@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, cast
-
-from lark import Token
+from typing import Any, Self, cast
 
 from policyc.diagnostics.model import Diagnostics
 from policyc.plan.types import U64_MAX
 from policyc.source import Source, Span
 from policyc.syntax import tree as t
 
-__all__ = ["MAX_NESTING", "TreeBuilder"]
+__all__ = ["MAX_NESTING", "Lexeme", "TreeBuilder"]
 
 #: How deep expressions may nest; the code after the parser walks them recursively.
 MAX_NESTING = 100
@@ -33,6 +31,23 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+class Lexeme(str):
+    """A word of the text and where it stands, by the names that lark's tokens have for it."""
+
+    __slots__ = ("end_pos", "start_pos")
+
+    start_pos: int
+    end_pos: int
+
+    @classmethod
+    def at(cls, text: str, start: int, end: int) -> Self:
+        """The word at a place."""
+        lexeme = cls(text)
+        lexeme.start_pos = start
+        lexeme.end_pos = end
+        return lexeme
+
+
 class TreeBuilder:
     """The callbacks of the parser, one method per rule of grammar/policy.lark."""
 
@@ -42,13 +57,13 @@ class TreeBuilder:
 
     # -- helpers
 
-    def _span(self, token: Token) -> Span:
-        return Span(self.source, cast(int, token.start_pos), cast(int, token.end_pos))
+    def _span(self, token: Lexeme) -> Span:
+        return Span(self.source, token.start_pos, token.end_pos)
 
-    def _between(self, first: Token, last: Token) -> Span:
-        return Span(self.source, cast(int, first.start_pos), cast(int, last.end_pos))
+    def _between(self, first: Lexeme, last: Lexeme) -> Span:
+        return Span(self.source, first.start_pos, last.end_pos)
 
-    def _name(self, token: Token) -> t.Name:
+    def _name(self, token: Lexeme) -> t.Name:
         return t.Name(str(token), self._span(token))
 
     def _deeper(self, span: Span, *items: t.Expr | None) -> int:
@@ -81,7 +96,7 @@ class TreeBuilder:
     # -- literals
 
     def integer(self, children: Sequence[Any]) -> t.IntegerLiteral:
-        token: Token = children[0]
+        token: Lexeme = children[0]
         span = self._span(token)
         if token.startswith("0x"):
             digits = token[2:].replace("_", "")
@@ -91,19 +106,19 @@ class TreeBuilder:
         return t.IntegerLiteral(self._number(token, 1, span), span)
 
     def size(self, children: Sequence[Any]) -> t.SizeLiteral:
-        token: Token = children[0]
+        token: Lexeme = children[0]
         span = self._span(token)
         match = cast("re.Match[str]", _NUMBER.match(token))
         return t.SizeLiteral(self._number(match[1], 1 << _SIZE_UNITS[match[2][0]], span), span)
 
     def duration(self, children: Sequence[Any]) -> t.DurationLiteral:
-        token: Token = children[0]
+        token: Lexeme = children[0]
         span = self._span(token)
         match = cast("re.Match[str]", _NUMBER.match(token))
         return t.DurationLiteral(self._number(match[1], _DURATION_UNITS[match[2]], span), span)
 
     def percent(self, children: Sequence[Any]) -> t.PercentLiteral:
-        token: Token = children[0]
+        token: Lexeme = children[0]
         span = self._span(token)
         whole, _, decimals = token[:-1].replace("_", "").partition(".")
         value = 100 * int(whole[:20]) + int((decimals + "00")[:2])
@@ -119,7 +134,7 @@ class TreeBuilder:
     def string(self, children: Sequence[Any]) -> t.StringLiteral:
         return self._string(children[0])
 
-    def _string(self, token: Token) -> t.StringLiteral:
+    def _string(self, token: Lexeme) -> t.StringLiteral:
         span = self._span(token)
         body = token[1:-1]
         if control := _CONTROL.search(body):
@@ -175,16 +190,15 @@ class TreeBuilder:
         return t.RangeExpr(None, high, self._span(dots).to(high.span))
 
     def list(self, children: Sequence[Any]) -> t.ListExpr:
-        items = children[:-1]
-        first: Span = items[0].span
-        return t.ListExpr(tuple(items), Span(self.source, first.start, children[-1].end_pos))
+        opening, *items, close = children
+        return t.ListExpr(tuple(items), self._between(opening, close))
 
     def parenthesised(self, children: Sequence[Any]) -> t.Expr:
         return children[1]
 
     def highest(self, children: Sequence[Any]) -> t.HighestExpr:
-        word, item = children
-        span = self._span(word).to(item.span)
+        word, _, item, close = children
+        span = self._between(word, close)
         return t.HighestExpr(item, span, self._deeper(span, item))
 
     def has(self, children: Sequence[Any]) -> t.HasExpr:
@@ -192,7 +206,7 @@ class TreeBuilder:
         span = self._span(word).to(item.span)
         return t.HasExpr(item, span, 1)
 
-    def _binary(self, left: t.Expr, token: Token, right: t.Expr) -> t.BinaryExpr:
+    def _binary(self, left: t.Expr, token: Lexeme, right: t.Expr) -> t.BinaryExpr:
         span = left.span.to(right.span)
         depth = self._deeper(span, left, right)
         return t.BinaryExpr(str(token), left, right, self._span(token), span, depth)
@@ -265,7 +279,7 @@ class TreeBuilder:
         return t.HostItem(tuple(settings), self._span(word))
 
     def action(self, children: Sequence[Any]) -> t.Action:
-        word: Token = children[0]
+        word: Lexeme = children[0]
         orders = children[1] if len(children) > 1 else None
         span = self._span(word)
         return t.Action(str(word), orders, span.to(orders.span) if orders else span)

@@ -35,8 +35,8 @@ _BINARY_LEVELS = {"|": _UNION, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUC
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*\Z")
 
-#: Characters that cannot be seen, or that change how others are shown.
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+#: Characters that cannot be seen, that change how others are shown, or that mean nothing in public.
+_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 
 def format_policy(file: t.PolicyFile) -> str:

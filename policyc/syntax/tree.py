@@ -1,4 +1,9 @@
-"""The tree: a policy as it was written, every node with its span."""
+"""The tree: a policy as it was written, every node with its span.
+
+Nodes are equal only to themselves: two at different places never mean the same. They have
+no repr of their own either, as each generated method costs start-up time; print them with
+`policyc.syntax.printer`.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +49,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
     """A word that names something."""
 
@@ -52,7 +57,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IntegerLiteral:
     """A whole number."""
 
@@ -60,7 +65,7 @@ class IntegerLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SizeLiteral:
     """Bytes; an order where an order set is wanted."""
 
@@ -68,7 +73,7 @@ class SizeLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DurationLiteral:
     """Nanoseconds."""
 
@@ -76,7 +81,7 @@ class DurationLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PercentLiteral:
     """Hundredths of a percent."""
 
@@ -84,7 +89,7 @@ class PercentLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StringLiteral:
     """The bytes between the quotes, escapes resolved."""
 
@@ -92,7 +97,7 @@ class StringLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NameExpr:
     """A parameter, let, set, attribute, enumerator or one of all, none, pmd, true, false."""
 
@@ -100,7 +105,7 @@ class NameExpr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OrderLiteral:
     """`order N`."""
 
@@ -108,7 +113,7 @@ class OrderLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RangeExpr:
     """Orders from one end to the other, both included; None is open."""
 
@@ -118,7 +123,7 @@ class RangeExpr:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListExpr:
     """Constants in braces, on the right of `in`."""
 
@@ -127,7 +132,7 @@ class ListExpr:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BinaryExpr:
     """`+ - * / %` on numbers, `-` and `|` on order sets."""
 
@@ -139,7 +144,7 @@ class BinaryExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ComparisonExpr:
     """`== != < <= > >= is in under overlaps`."""
 
@@ -151,7 +156,7 @@ class ComparisonExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LogicalExpr:
     """Two or more conditions joined by `and` or by `or`."""
 
@@ -161,7 +166,7 @@ class LogicalExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NotExpr:
     """`not CONDITION`."""
 
@@ -170,7 +175,7 @@ class NotExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HasExpr:
     """`has NAME`."""
 
@@ -179,7 +184,7 @@ class HasExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HighestExpr:
     """`highest(ORDERS)`."""
 
@@ -205,7 +210,7 @@ Expr: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SetItem:
     """`set NAME : TYPE = { "...", ... };`"""
 
@@ -215,7 +220,7 @@ class SetItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ParamItem:
     """`param NAME : TYPE = DEFAULT in LOW..HIGH;`"""
 
@@ -226,7 +231,7 @@ class ParamItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LetItem:
     """`let NAME = EXPR;`"""
 
@@ -235,7 +240,7 @@ class LetItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CombineItem:
     """`combine HOOK by MODE;`"""
 
@@ -244,7 +249,7 @@ class CombineItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Word:
     """A choice of a host setting; `+` may join its parts."""
 
@@ -252,7 +257,7 @@ class Word:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Setting:
     """`NAME = VALUE;` or `NAME[SIZE] = VALUE;`"""
 
@@ -262,7 +267,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HostItem:
     """`host { SETTINGS }`"""
 
@@ -270,7 +275,7 @@ class HostItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Action:
     """`allow ORDERS`, `deny`, `pass`, `balance` or `off`; `orders` only for allow."""
 
@@ -279,7 +284,7 @@ class Action:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RuleEntry:
     """A rule; `condition` is None without `when`, `otherwise` tells if it says so."""
 
@@ -290,7 +295,7 @@ class RuleEntry:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RolloutEntry:
     """`rollout SHARE by cgroup;`"""
 
@@ -298,7 +303,7 @@ class RolloutEntry:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HotThresholdEntry:
     """`hot_threshold = DURATION;`"""
 
@@ -309,7 +314,7 @@ class HotThresholdEntry:
 Entry: TypeAlias = RuleEntry | RolloutEntry | HotThresholdEntry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BlockItem:
     """`thp { ... }` or `numa for cgroup "..." { ... }`; `header` spans all before the brace."""
 
@@ -324,7 +329,7 @@ class BlockItem:
 Item: TypeAlias = SetItem | ParamItem | LetItem | CombineItem | HostItem | BlockItem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PolicyFile:
     """A whole file."""
 

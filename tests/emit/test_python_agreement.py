@@ -9,9 +9,9 @@ import pytest
 from policyc.api import Policy
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import evaluate
-from policyc.runtime.outcome import outcome_of, plan_state
 from policyc.runtime.requests import NumaRequest, ThpRequest
 from tests.emit.python_plans import random_plan, random_request
+from tests.outcomes import outcome_of, plan_state
 
 PLANS = 400
 REQUESTS = 60

@@ -19,9 +19,9 @@ from policyc.hooks.loader import profiles
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import evaluate
 from policyc.plan.types import BOOL, CGROUP, INT, ORDERS, SIZE, STRING
-from policyc.runtime.outcome import outcome_of, plan_state
 from policyc.runtime.requests import ThpRequest
 from tests.emit.python_plans import random_plan
+from tests.outcomes import outcome_of, plan_state
 
 PID = n.Attribute(INT, "task.pid")
 CGROUP_OF_TASK = n.Attribute(CGROUP, "cgroup")

@@ -19,7 +19,7 @@ _COPIED = ("README.md", "docs", "examples")
 _RUN = ("policyc ", "cat ", "diff ", "echo ", "grep ", "head ", "ls ", "ls\n", "printf ", "wc ")
 
 _LAUNCHER = """#!/bin/sh
-exec {python} -c 'import sys; from policyc.cli.main import main; sys.exit(main())' "$@"
+exec {python} -c 'from policyc.cli.main import main; main()' "$@"
 """
 
 _SECONDS = 60

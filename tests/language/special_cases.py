@@ -24,6 +24,9 @@ def _too_many_rules() -> tuple[Diagnostic, ...]:
 
 SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
     "PC0105": lambda: _check(b"policy \xff;"),
+    "PC0106": lambda: _check(
+        f"policy example; thp {{ deny when {'not ' * 101}vma.stack; otherwise pass; }}"
+    ),
     "PC0107": lambda: _check(b" " * (MAX_BYTES + 1)),
     "PC0512": _too_many_rules,
 }
