@@ -88,7 +88,6 @@ _WARNINGS = {
     "PC0513": "combine for a hook without blocks",
     "PC0610": "huge pages are switched off",
     "PC0611": "shrinker has nothing to do",
-    "PC0612": "scope on shared memory",
 }
 
 _NOTES = {
@@ -99,6 +98,7 @@ _NOTES = {
     "PC0607": "profile reads the hot threshold when it attaches",
     "PC0608": "profile cannot follow the hot threshold",
     "PC0609": "profile cannot nest policies",
+    "PC0612": "scope on shared memory",
 }
 
 CODES: dict[str, CodeInfo] = {

@@ -164,7 +164,7 @@ class _Hook:
 
 def _entry(number: int, line: bytes, hooks: dict[str, _Hook]) -> Entry:
     try:
-        decoded: object = json.loads(line)
+        decoded: object = json.loads(line.decode())
     except UnicodeDecodeError as error:
         raise TraceError(number, f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -196,6 +196,8 @@ def _member(field: AttributeField, text: str) -> str:
     return text
 
 
+# Traces hold the same numbers again and again.
+@lru_cache(maxsize=65536)
 def _number(what: str, kind: str, text: str) -> int:
     if kind == "percent" and not text.strip().endswith("%"):
         raise ValueError(f"{what}: expected a percentage such as 12.5%, got {text!r}")
