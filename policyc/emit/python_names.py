@@ -14,6 +14,7 @@ from typing import Literal
 
 from policyc.hooks.loader import attributes
 from policyc.plan import nodes as n
+from policyc.plan.operands import operands as parts_of
 from policyc.plan.types import INT, SIZE
 
 __all__ = [
@@ -70,29 +71,6 @@ def expanded(expr: n.Expr) -> n.Expr:
     return expr
 
 
-def _parts(expr: n.Expr) -> tuple[n.Expr, ...]:
-    """The expressions that one is made of."""
-    match expr:
-        case n.Const() | n.Attribute() | n.Param() | n.Local():
-            return ()
-        case n.Arithmetic(_, _, left, right) | n.Compare(_, left, right):
-            return (left, right)
-        case n.Union(left, right) | n.Difference(left, right) | n.Overlaps(left, right):
-            return (left, right)
-        case n.Contains(inner, outer):
-            return (inner, outer)
-        case n.InSet(value, _) | n.InList(value, _) | n.IsPath(value, _):
-            return (value,)
-        case n.UnderSet(value, _) | n.UnderPath(value, _) | n.Has(value):
-            return (value,)
-        case n.Highest(orders):
-            return (orders,)
-        case n.And(items) | n.Or(items):
-            return items
-        case n.Not(item):
-            return (item,)
-
-
 def operands(expr: n.Expr) -> Iterator[Operand]:
     """Every use of something that has a name, in no particular order."""
     pending = [expr]
@@ -107,7 +85,7 @@ def operands(expr: n.Expr) -> Iterator[Operand]:
                 yield Operand("local", name)
             case n.InSet(_, name):
                 yield Operand("set", name)
-                pending += _parts(part)
+                pending += parts_of(part)
             case n.UnderSet(value, name):
                 yield Operand("set", name)
                 pending += _lineage_parts(value)
@@ -116,7 +94,7 @@ def operands(expr: n.Expr) -> Iterator[Operand]:
                 pending += _lineage_parts(value)
                 yield LINEAGE
             case _:
-                pending += _parts(part)
+                pending += parts_of(part)
 
 
 def _lineage_parts(value: n.Expr) -> list[n.Expr]:
