@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from policyc.emit.python_functions import blocks_function, orders_function
+from policyc.emit.python_functions import blocks_function, orders_function, table_definition
 from policyc.emit.python_names import param_slot, set_slot
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
+from policyc.plan.passes.tables import tables_of
 from policyc.plan.types import Kind
 from policyc.runtime import checks, core, decisions, lookup, request, requests, state, units
 from policyc.templating import render
@@ -32,6 +33,7 @@ def emit_python(plan: n.Plan, profiles: Sequence[Profile], *, standalone: bool =
     A standalone module carries the runtime and needs the standard library only; any other
     imports it from policyc. All text of the policy is in ASCII string literals.
     """
+    tables = tables_of(plan)
     runtime = _embedded_runtime() if standalone else _imported_runtime()
     return render(
         "python/module.py.j2",
@@ -47,9 +49,10 @@ def emit_python(plan: n.Plan, profiles: Sequence[Profile], *, standalone: bool =
             *(f'"{param_slot(plan, definition.name)}"' for definition in plan.params),
         ],
         slot_types=[*_slot_types(plan)],
+        rule_tables=[table_definition(plan, table) for table in tables.tables],
         functions=[
-            *(blocks_function(plan, hook) for hook in plan.hooks),
-            orders_function(plan),
+            *(blocks_function(plan, tables, hook) for hook in plan.hooks),
+            orders_function(plan, tables),
         ],
         thp=plan.thp,
         numa=plan.numa,

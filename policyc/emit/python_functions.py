@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from policyc.emit.python_expressions import ExpressionPrinter, Precedence, Printed, constant
 from policyc.emit.python_names import CGROUP, CGROUP_ID, LINEAGE, Names, Operand, operands
 from policyc.plan import nodes as n
+from policyc.plan.passes.tables import Table, TablePlan
 from policyc.plan.types import Kind
 
-__all__ = ["blocks_function", "orders_function"]
+__all__ = ["blocks_function", "orders_function", "table_definition"]
 
 _INDENT = "    "
 
 
 @dataclass(frozen=True, slots=True)
 class _Exits:
-    """How a function leaves a block: the statements for a rule that applies, and for none."""
+    """How a function leaves a block: the statements for a rule that applies, and for none.
+
+    For a rule of a table, `rule` is its index and `answer` what it answers, None if it passes.
+    """
 
     rule: Callable[[n.Block, n.Rule], list[str]]
+    table: Callable[[n.Block, Table], list[str]]
     outside: str
 
 
@@ -33,6 +38,7 @@ class _Function:
     """
 
     plan: n.Plan
+    tables: TablePlan
     hook: n.HookPlan
     blocks: tuple[n.Block, ...]
     always: tuple[Operand, ...]
@@ -44,10 +50,10 @@ class _Function:
     _assigned: set[Operand] = field(default_factory=set[Operand])
 
     def __post_init__(self) -> None:
-        per_block = [self._uses(_block_operands(block)) for block in self.blocks]
+        per_block = [self._uses(self._block_operands(block)) for block in self.blocks]
         blocks_with = Counter(operand for uses in per_block for operand in set(uses))
         self._shared = frozenset(operand for operand, count in blocks_with.items() if count > 1)
-        direct = [operand for block in self.blocks for operand in _block_operands(block)]
+        direct = [operand for block in self.blocks for operand in self._block_operands(block)]
         self.names = Names(self.plan, self.hook.hook, [*self._uses(direct), *self.always])
         self.printer = ExpressionPrinter(self.plan, self.names, self.line)
 
@@ -92,18 +98,63 @@ class _Function:
         What several blocks need is assigned in front of it, where the later ones find it too;
         anything else may be assigned on one of the ways through the block only.
         """
-        uses = _block_operands(block)
+        uses = self._block_operands(block)
         self.assign(operand for operand in self._uses(uses) if operand in self._shared)
         if not last:
             self.line(f"while True:  # block {block.index}, line {block.line}")
             self._depth += 1
         self._guards(block, exits.outside)
-        for rule in block.rules:
-            self._rule(block, rule, exits)
-            if rule.condition is None:
-                break
+        for step in self._steps(block):
+            if isinstance(step, Table):
+                self._table(block, step, exits)
+            else:
+                self._rule(block, step, exits)
         if not last:
             self._depth -= 1
+
+    def _steps(self, block: n.Block) -> Iterator[n.Rule | Table]:
+        """The rules that are asked one after the other, and the tables in place of others."""
+        tables = self.tables.of_block(self.hook.hook, block.index)
+        place = 0
+        while place < len(block.rules):
+            table, rule = tables.get(place), block.rules[place]
+            yield table or rule
+            if rule.condition is None:
+                break
+            place = table.run.stop if table else place + 1
+
+    def _block_operands(self, block: n.Block) -> list[Operand]:
+        """The operands that a block uses, repetitions included."""
+        uses: list[Operand] = []
+        if block.scope is not None:
+            uses.append(LINEAGE)
+        if block.rollout is not None:
+            # The id is tested for absence and then read.
+            uses += [*operands(block.rollout), *operands(CGROUP_ID), *operands(CGROUP_ID)]
+        for step in self._steps(block):
+            uses += (
+                _table_operands(block, step)
+                if isinstance(step, Table)
+                else _rule_operands(block, step)
+            )
+        return uses
+
+    def _table(self, block: n.Block, table: Table, exits: _Exits) -> None:
+        run = table.run
+        self.assign(_table_operands(block, table))
+        first, last = run.rules[0], run.rules[-1]
+        comment = f"  # rules {first.index} to {last.index}, lines {first.line} to {last.line}"
+        name = table_name(table)
+        find = f"{name}.find({self.printer.value(run.cgroup).text})"
+        found = [f"rule = {find}", "if rule is not None:"]
+        found += [f"{_INDENT}answer = {name}_answers[rule - {table.first}]"]
+        found += [_INDENT + statement for statement in exits.table(block, table)]
+        if run.rest:
+            self._when(self.printer.condition(n.And(run.rest)).text, found, comment)
+            return
+        self.line(found[0] + comment)
+        for statement in found[1:]:
+            self.line(statement)
 
     def _guards(self, block: n.Block, outside: str) -> None:
         if block.scope is not None:
@@ -146,6 +197,52 @@ class _Function:
         return f"{requested} & {printed.within(Precedence.ADD)}"
 
 
+def table_name(table: Table) -> str:
+    """The name of a table in the module; `_answers` behind it is that of the answers."""
+    return f"_table_{table.index}"
+
+
+def table_definition(plan: n.Plan, table: Table) -> list[str]:
+    """The statements that define a table and the answers of its rules."""
+    name, run = table_name(table), table.run
+    paths = [(ascii(plan.paths[entry.path]), entry) for entry in run.entries]
+    itself = [f"{_INDENT * 2}{path}: {entry.itself}," for path, entry in paths]
+    below = [
+        f"{_INDENT * 2}{path}: {entry.below}," for path, entry in paths if entry.below is not None
+    ]
+    kind = "int" if table.hook is n.HookName.THP else "bool"
+    kind += " | None" if _may_pass(table) else ""
+    answers = [f"{_INDENT}{_table_answer(rule.action)}," for rule in run.rules]
+    return [
+        f"{name} = RuleTable(",
+        *[f"{_INDENT}itself={{", *itself, f"{_INDENT}}},"],
+        *[f"{_INDENT}below={{", *below, f"{_INDENT}}},"],
+        ")",
+        *[f"{name}_answers: tuple[{kind}, ...] = (", *answers, ")"],
+    ]
+
+
+def _table_answer(action: n.Action) -> str:
+    match action:
+        case n.Allow(n.Const(_, value)):
+            return constant(value, Kind.ORDERS)
+        case n.Balance(on):
+            return str(on)
+        case _:
+            return "None"
+
+
+def _table_operands(block: n.Block, table: Table) -> list[Operand]:
+    uses = [use for expr in (table.run.cgroup, *table.run.rest) for use in operands(expr)]
+    if table.hook is n.HookName.NUMA and block.hot_threshold is not None:
+        uses += operands(block.hot_threshold)
+    return uses
+
+
+def _may_pass(table: Table) -> bool:
+    return any(isinstance(rule.action, n.Pass) for rule in table.run.rules)
+
+
 def _rule_operands(block: n.Block, rule: n.Rule) -> list[Operand]:
     uses = [] if rule.condition is None else list(operands(rule.condition))
     match rule.action:
@@ -158,20 +255,7 @@ def _rule_operands(block: n.Block, rule: n.Rule) -> list[Operand]:
     return uses
 
 
-def _block_operands(block: n.Block) -> list[Operand]:
-    """The operands that a block uses, repetitions included."""
-    uses: list[Operand] = []
-    if block.scope is not None:
-        uses.append(LINEAGE)
-    if block.rollout is not None:
-        # The id is tested for absence and then read.
-        uses += [*operands(block.rollout), *operands(CGROUP_ID), *operands(CGROUP_ID)]
-    for rule in block.rules:
-        uses += _rule_operands(block, rule)
-    return uses
-
-
-def blocks_function(plan: n.Plan, hook: n.HookPlan) -> str:
+def blocks_function(plan: n.Plan, tables: TablePlan, hook: n.HookPlan) -> str:
     """The function that asks every block: which rule fired there, and what it answers.
 
     Its value is a tuple with an item for each block, outermost scope first: for thp the
@@ -179,7 +263,7 @@ def blocks_function(plan: n.Plan, hook: n.HookPlan) -> str:
     all None where the block does not apply, and only the index where the rule passes.
     """
     thp = hook.hook is n.HookName.THP
-    function = _Function(plan, hook, hook.blocks, (_ORDERS, _ORDERS) if thp else ())
+    function = _Function(plan, tables, hook, hook.blocks, (_ORDERS, _ORDERS) if thp else ())
     nothing = "(None, None)" if thp else "(None, None, None)"
 
     def answer(block: n.Block, rule: n.Rule) -> list[str]:
@@ -194,11 +278,19 @@ def blocks_function(plan: n.Plan, hook: n.HookPlan) -> str:
                 text = nothing.replace("None", str(rule.index), 1)
         return [f"block_{block.index} = {text}", "break"]
 
+    def table_answer(block: n.Block, table: Table) -> list[str]:
+        threshold = block.hot_threshold
+        spelled = "None" if threshold is None else function.printer.value(threshold).text
+        text = "(rule, orders & answer)" if thp else f"(rule, answer, {spelled})"
+        if _may_pass(table):
+            text = f"{nothing.replace('None', 'rule', 1)} if answer is None else {text}"
+        return [f"block_{block.index} = {text}", "break"]
+
     if thp:
         function.assign([_ORDERS])
     for block in hook.blocks:
         function.line(f"block_{block.index}: {_BLOCK_TYPES[hook.hook]} = {nothing}")
-        function.block(block, _Exits(answer, "break"), last=False)
+        function.block(block, _Exits(answer, table_answer, "break"), last=False)
     results = "".join(f"block_{block.index}, " for block in hook.blocks)
     function.line(f"return ({results.rstrip()})")
     request, block_type = _REQUESTS[hook.hook], _BLOCK_TYPES[hook.hook]
@@ -206,19 +298,21 @@ def blocks_function(plan: n.Plan, hook: n.HookPlan) -> str:
     return "\n".join([head, *function.lines])
 
 
-def orders_function(plan: n.Plan) -> str:
+def orders_function(plan: n.Plan, tables: TablePlan) -> str:
     """The function that answers with the allowed orders and nothing else."""
     head = "def thp_orders(request: ThpRequest) -> int:"
     text = f'{_INDENT}"""The requested orders that the policy allows, as a mask."""'
-    body = [f"{_INDENT}return request.orders"] if plan.thp is None else _orders(plan, plan.thp)
+    body = (
+        [f"{_INDENT}return request.orders"] if plan.thp is None else _orders(plan, tables, plan.thp)
+    )
     return "\n".join([head, text, *body])
 
 
-def _orders(plan: n.Plan, hook: n.HookPlan) -> list[str]:
+def _orders(plan: n.Plan, tables: TablePlan, hook: n.HookPlan) -> list[str]:
     meet = hook.combine is n.Combine.MEET
     blocks = hook.blocks[::-1] if hook.combine is n.Combine.NEAREST else hook.blocks
     several = meet and len(blocks) > 1
-    function = _Function(plan, hook, blocks, (_ORDERS, _ORDERS))
+    function = _Function(plan, tables, hook, blocks, (_ORDERS, _ORDERS))
     function.assign([_ORDERS])
     # What is allowed so far; the name of the request's orders where nothing can narrow them.
     result = "result" if several else "orders"
@@ -236,7 +330,16 @@ def _orders(plan: n.Plan, hook: n.HookPlan) -> list[str]:
                 return [f"return {allowed}"]
             return [leave] if allowed == result else [f"{result} = {allowed}", leave]
 
-        function.block(block, _Exits(exit_with, leave), last=last)
+        def exit_with_table(
+            _: n.Block, table: Table, last: bool = last, leave: str = leave
+        ) -> list[str]:
+            passes = ["if answer is None:", _INDENT + leave] if _may_pass(table) else []
+            allowed = f"{result} & answer"
+            if not meet or last:
+                return [*passes, f"return {allowed}"]
+            return [*passes, f"{result} = {allowed}", leave]
+
+        function.block(block, _Exits(exit_with, exit_with_table, leave), last=last)
     if not blocks:
         function.line("return orders")
     return function.lines

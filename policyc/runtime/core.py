@@ -18,7 +18,7 @@ from policyc.runtime.decisions import (
     numa_decision,
     thp_decision,
 )
-from policyc.runtime.lookup import cgroup_mix, lineage_of
+from policyc.runtime.lookup import RuleTable, cgroup_mix, lineage_of
 from policyc.runtime.request import Request
 from policyc.runtime.requests import NumaRequest, ThpRequest
 from policyc.runtime.state import ParamField, SetField, SetState, State, StateError
@@ -33,6 +33,7 @@ __all__ = [
     "ProfileAnswer",
     "Request",
     "Rule",
+    "RuleTable",
     "SetField",
     "SetState",
     "State",

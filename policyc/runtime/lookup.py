@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from policyc.runtime.checks import U64_MAX
 
-__all__ = ["MAX_CGROUP_LEVELS", "cgroup_mix", "lineage_of"]
+__all__ = ["MAX_CGROUP_LEVELS", "RuleTable", "cgroup_mix", "lineage_of"]
 
 #: How many levels `under` and scopes look at: the cgroup itself and its nearest ancestors.
 MAX_CGROUP_LEVELS = 32
@@ -23,6 +24,29 @@ def lineage_of(cgroup: str | None) -> frozenset[str]:
         cgroup = cgroup.rpartition("/")[0] or "/"
         levels.append(cgroup)
     return frozenset(levels)
+
+
+class RuleTable:
+    """Rules that ask where a cgroup is: `itself` and `below` have the first one for a path.
+
+    That is the first that holds for the path itself, and for all cgroups below it.
+    """
+
+    __slots__ = ("_below", "_itself", "find")
+
+    def __init__(self, itself: Mapping[str, int], below: Mapping[str, int]) -> None:
+        self._itself = itself
+        self._below = below
+        #: The first rule that holds for a cgroup, by its index; None if none does.
+        self.find = lru_cache(maxsize=4096)(self._find)
+
+    def _find(self, cgroup: str | None) -> int | None:
+        if cgroup is None:
+            return None
+        found = [self._below[path] for path in lineage_of(cgroup) if path in self._below]
+        if cgroup in self._itself:
+            found.append(self._itself[cgroup])
+        return min(found, default=None)
 
 
 def cgroup_mix(cgroup_id: int) -> int:

@@ -139,9 +139,18 @@ C_TEXT = {
     "what follows a name counts": ("\tpad_comm(value);\n", ""),
     "a name equals its beginning": ("text->bytes, size)", "text->bytes, size - 1)"),
     "a rollout takes one more": ("% 10000 >= ", "% 10000 > "),
-    "absent values are zero": ("if (!(request->present", "if (0 && !(request->present"),
-    "one level of the tree less": ("< MAX_CGROUP_LEVELS && ", "< MAX_CGROUP_LEVELS - 1 && "),
-    "the parent is the cgroup": ("if (level == 0)", "if (level <= 1)"),
+    "absent values are zero": (
+        "if (!(request->packet->present",
+        "if (0 && !(request->packet->present",
+    ),
+    "one level of the tree less": (
+        "levels < MAX_CGROUP_LEVELS ? levels : MAX_CGROUP_LEVELS",
+        "levels < MAX_CGROUP_LEVELS - 1 ? levels : MAX_CGROUP_LEVELS - 1",
+    ),
+    "the parent is the cgroup": (
+        "paths->under.words[0] |= mask->words[0];",
+        "paths->self.words[0] |= mask->words[0], paths->under.words[0] |= mask->words[0];",
+    ),
     "percents are rounded first": ("(average * 100) >> 11", "(average >> 11) * 100"),
     "meet is union": ("decision->orders & opinion->orders", "decision->orders | opinion->orders"),
     "the largest threshold counts": (

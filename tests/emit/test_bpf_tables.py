@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -88,6 +89,38 @@ def test_kernel_agrees(seed: int) -> None:
     data = compile_object(emit_bpf(plan, profiles()["testrun"]))
     with kernel.KernelLane(plan, data, cgroup_id) as lane:
         check(plan, lane, seed)
+
+
+WRONG = {
+    "the parent is the cgroup": ("rules->below < index", "rules->self < index"),
+    "the cgroup is its parent": ("index = rules->self", "index = rules->below"),
+    "the innermost rule wins": ("if (rules && rules->below < index)", "if (rules && index == ~0U)"),
+    "the outermost rule wins": ("rules->below < index", "rules->below != NO_INDEX"),
+    "ancestors are not asked": ("while (MAY_GO_ON && ", "while (false && "),
+    "a pass has an opinion": ("_passes[place])", "_passes[place] && false)"),
+    "rules are counted from 1": ("u32 place = ", "u32 place = 1 + "),
+}
+
+
+@NO_HOST
+@pytest.mark.parametrize("bug", WRONG)
+def test_wrong_tables_are_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plans and requests above are such that a mistake shows."""
+    old, new = WRONG[bug]
+    monkeypatch.setattr(host, "emit_bpf", lambda *given: emit_bpf(*given).replace(old, new))
+    testrun = profiles()["testrun"]
+    affected = (s for s in SEEDS if old in emit_bpf(random_table_plan(s), testrun))
+    assert any(disagrees(seed) for seed in islice(affected, 10))
+
+
+def disagrees(seed: int) -> bool:
+    plan = random_table_plan(seed)
+    with host.HostLane(plan, cgroup_id) as lane:
+        try:
+            check(plan, lane, seed)
+        except AssertionError:
+            return True
+    return False
 
 
 def chain(count: int, node: type[n.UnderPath | n.IsPath] = n.UnderPath) -> n.Plan:
