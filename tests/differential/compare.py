@@ -19,7 +19,7 @@ from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 from policyc.syntax.printer import format_policy
 from tests.differential.lanes.host import HostLane
-from tests.differential.lanes.kernel import KernelLane
+from tests.differential.lanes.kernel import MAY_GOTO, KernelLane, has_may_goto
 from tests.strategies.policies import Generated
 from tests.strategies.requests import Request, Requests, World, states
 
@@ -294,8 +294,11 @@ def host_lane(plan: n.Plan, world: World, stack: ExitStack) -> CLane:
 
 
 def kernel_lane(plan: n.Plan, world: World, stack: ExitStack) -> CLane:
-    """The C, in the running kernel."""
-    data = clang.compile_object(bpf.emit_bpf(plan, profiles()["testrun"]))
+    """The C, in the running kernel; every other policy walks the tree with may_goto if it can."""
+    text = bpf.emit_bpf(plan, profiles()["testrun"])
+    if len(plan.rules) % 2 and has_may_goto():
+        text = MAY_GOTO + text
+    data = clang.compile_object(text)
     lane = stack.enter_context(KernelLane(plan, data, world.id))
     return CLane("C in the kernel", plan, world, lane)
 

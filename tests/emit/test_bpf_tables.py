@@ -23,6 +23,7 @@ from policyc.plan.passes import tables
 from policyc.plan.passes.tables import tables_of
 from policyc.plan.types import CGROUP, ORDERS
 from tests.differential.lanes import host, kernel
+from tests.differential.lanes.kernel import MAY_GOTO, has_may_goto
 from tests.differential.lanes.libbpf import BpfObject
 from tests.emit.bpf_plans import cgroup_id, random_state, random_table_plan, random_values
 
@@ -33,7 +34,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_VERIFIED = 200
 
 NO_HOST = pytest.mark.skipif(bool(host.available()), reason=host.available() or "-")
-NO_KERNEL = pytest.mark.skipif(bool(kernel.available()), reason=kernel.available() or "-")
+NO_KERNEL = pytest.mark.skipif(
+    bool(kernel.available()) or not has_may_goto(),
+    reason=kernel.available() or "the kernel is older than 6.9: no may_goto",
+)
 
 
 def expected(plan: n.Plan, hook: n.HookPlan, values: Values, state: State) -> Answer:
@@ -86,7 +90,7 @@ def test_host_agrees(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_kernel_agrees(seed: int) -> None:
     plan = random_table_plan(seed)
-    data = compile_object(emit_bpf(plan, profiles()["testrun"]))
+    data = compile_object(MAY_GOTO + emit_bpf(plan, profiles()["testrun"]))
     with kernel.KernelLane(plan, data, cgroup_id) as lane:
         check(plan, lane, seed)
 
@@ -140,7 +144,7 @@ def chain(count: int, node: type[n.UnderPath | n.IsPath] = n.UnderPath) -> n.Pla
 
 def verified(plan: n.Plan, hook: n.HookPlan) -> int:
     """How many instructions the verifier looks at."""
-    data = compile_object(emit_bpf(plan, profiles()["testrun"], hook=hook))
+    data = compile_object(MAY_GOTO + emit_bpf(plan, profiles()["testrun"], hook=hook))
     with BpfObject(data, log_level=4) as loaded:
         (count,) = re.findall(r"processed (\d+) insns", loaded.log)
     return int(count)
@@ -160,7 +164,7 @@ def test_large_tables_decide_and_cost_the_same(
     assert cost < MOST_VERIFIED
     layout, answers = request_layout(plan, hook), answer_layout(plan, hook)
     state = State({}, {})
-    data = compile_object(emit_bpf(plan, profiles()["testrun"]))
+    data = compile_object(MAY_GOTO + emit_bpf(plan, profiles()["testrun"]))
     with kernel.KernelLane(plan, data, cgroup_id) as lane:
         for number in (0, 1, count // 2, count - 1, count):
             for below in ("", "/app", "/app/1"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,7 +15,10 @@ from tests.differential.lanes.host import set_keys
 from tests.differential.lanes.libbpf import BpfObject, TestRun, possible_cpus, unavailable
 from tests.differential.lanes.paths import path_maps
 
-__all__ = ["KernelLane", "available"]
+__all__ = ["MAY_GOTO", "KernelLane", "available", "has_may_goto"]
+
+#: In front of a testrun program: walk up the tree as the programs for the hooks do.
+MAY_GOTO = "#define POLICYC_MAY_GOTO\n"
 
 #: The smallest packet that the kernel takes, an Ethernet header.
 _SMALLEST_PACKET = 14
@@ -22,6 +27,11 @@ _SMALLEST_PACKET = 14
 def available() -> str:
     """Why the lane cannot run here, empty if it can."""
     return unavailable()
+
+
+def has_may_goto() -> bool:
+    """Whether the running kernel is new enough for may_goto, which came with 6.9."""
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 9)
 
 
 class KernelLane:
