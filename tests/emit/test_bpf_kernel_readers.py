@@ -7,6 +7,7 @@ of a type that is: an iterator over areas for thp, a raw tracepoint with a task 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,35 @@ def test_verifier_takes_every_reader(profile: Profile) -> None:
     entry = ENTRIES[profile.template.split(".")[0]]
     with BpfObject(compile_object(with_entry(text, entry))) as loaded:
         assert loaded.program_fd("probe") >= 0
+
+
+def plan_with_a_table(profile: Profile, count: int) -> n.Plan:
+    """A rule for each of many cgroups; some pass."""
+    name = n.HookName(profile.hook)
+    thp = name is n.HookName.THP
+    answers = (n.Allow(n.Const(ORDERS, 0x210)), n.Pass()) if thp else (n.Balance(True), n.Pass())
+    rules = [
+        n.Rule(i, n.UnderPath(CGROUP_ATTRIBUTE, i), answers[i % 3 == 1], "", i, "rule")
+        for i in range(count)
+    ]
+    rules.append(n.Rule(count, None, n.Pass(), "", 0, "otherwise"))
+    hook = n.HookPlan(name, n.Combine.MEET, (n.Block(0, None, 0, None, tuple(rules), None, 1),))
+    paths = tuple(f"/{i}" for i in range(count))
+    only = (hook, None) if thp else (None, hook)
+    return n.Plan("table", "table.thp", n.Target(), paths, (), (), (), *only, ())
+
+
+@pytest.mark.parametrize("profile", HOOK_PROFILES, ids=lambda p: p.name)
+def test_verifier_takes_large_tables_at_a_fixed_price(profile: Profile) -> None:
+    entry = ENTRIES[profile.template.split(".")[0]]
+    prices: set[int] = set()
+    for count in (100, 10_000):
+        text = emit_bpf(plan_with_a_table(profile, count), profile)
+        compile_object(text)
+        with BpfObject(compile_object(with_entry(text, entry)), log_level=4) as loaded:
+            prices.update(map(int, re.findall(r"processed (\d+) insns", loaded.log)))
+    assert len(prices) == 1
+    assert max(prices) < 200
 
 
 @pytest.mark.parametrize("profile", HOOK_PROFILES, ids=lambda p: p.name)
