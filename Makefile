@@ -13,13 +13,14 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench dist clean
+.PHONY: help demo test lint format generate bench dist clean
 
 help:
 	@echo "make demo    check, compile, ask and simulate an example policy"
 	@echo "make test    the whole test suite, with what it needs"
 	@echo "make lint    style, types and the arrows of the architecture"
 	@echo "make format  lay out the Python code"
+	@echo "make generate  write anew what is made from tables"
 	@echo "make bench   the benchmarks"
 	@echo "make dist    source distribution and wheel, in dist/"
 	@echo "make clean   remove what the others made"
@@ -45,6 +46,12 @@ lint: $(VENV)/.installed-lint $(VENV)/.installed-test
 format: $(VENV)/.installed-lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+generate: $(VENV)/.installed-lint
+	$(BIN)/python tools/generate_requests.py
+	$(BIN)/python tools/make_reference.py
+	$(BIN)/python tools/make_trace.py
+	$(BIN)/ruff format -q policyc/runtime
 
 bench: $(VENV)/.installed-test
 	@sh tools/setup-system.sh
