@@ -42,7 +42,7 @@ class Policy:
         # Nothing of the policy is in this text but ASCII literals and checked identifiers.
         module: dict[str, Any] = {"__name__": "policyc.policy"}
         code = compile(text, f"<policy {plan.name!a}>", "exec", dont_inherit=True)
-        exec(code, module)  # noqa: S102
+        exec(code, module)  # noqa: S102 - text that we generated
         self.plan = plan
         self.diagnostics = tuple(diagnostics)
         self.state = module["state"]

@@ -136,10 +136,7 @@ def order_range(
 
 def cgroup_path(node: t.StringLiteral, diagnostics: Diagnostics) -> str | None:
     """The path of a cgroup as text (undecodable bytes as surrogates), None if it is not one."""
-    try:
-        path = node.value.decode("utf-8", "surrogateescape")
-    except UnicodeDecodeError:  # pragma: no cover - surrogateescape takes every byte
-        return None
+    path = node.value.decode("utf-8", "surrogateescape")
     reason = _path_error(node.value, path)
     if reason:
         diagnostics.add(
