@@ -83,8 +83,7 @@ def _check_file(
     report_unused(declarations, file.source)
     if diagnostics.has_errors:
         raise _StopError
-    lets = {name: let.expr for name, let in declarations.checked_lets.items() if let is not None}
-    check_profiles(blocks, combine, host, chosen, lets, diagnostics)
+    check_profiles(blocks, combine, host, chosen, declarations.let_exprs, diagnostics)
     return lower(
         file,
         declarations,
@@ -101,7 +100,7 @@ def _blocks(
     diagnostics = declarations.diagnostics
     truth = Truth(
         {name: p for name, p in declarations.checked_params.items() if p is not None},
-        {name: let.expr for name, let in declarations.checked_lets.items() if let is not None},
+        declarations.let_exprs,
         declarations.path_names.__getitem__,
     )
     labels: dict[str, Span] = {}

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import attributes
 from policyc.plan.nodes import Target
+from policyc.plan.types import format_size
 from policyc.source import Span
 from policyc.syntax import tree as t
 
 __all__ = [
     "cgroup_path",
     "checked_order",
-    "format_size",
     "order_of_size",
     "order_range",
     "suggest",
@@ -66,14 +66,6 @@ def suggest_attribute(word: str) -> str:
         names = [name for name in attributes() if name.startswith(lower + ".")]
         return f"the attributes below it are `{names[0]}` and so on; see `policyc attributes`"
     return ""
-
-
-def format_size(size: int) -> str:
-    """A size as the language writes it."""
-    for shift, unit in ((50, "P"), (40, "T"), (30, "G"), (20, "M"), (10, "K")):
-        if size and size % (1 << shift) == 0:
-            return f"{size >> shift}{unit}"
-    return f"{size}B"
 
 
 def order_of_size(size: int, target: Target, span: Span, diagnostics: Diagnostics) -> int | None:

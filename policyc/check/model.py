@@ -61,6 +61,11 @@ class Declarations:
     broken: set[str] = field(default_factory=set[str])
     used: set[str] = field(default_factory=set[str])
 
+    @property
+    def let_exprs(self) -> dict[str, n.Expr]:
+        """The expressions of the lets without an error."""
+        return {name: let.expr for name, let in self.checked_lets.items() if let is not None}
+
     def path(self, path: str) -> int:
         """The index of a cgroup path in the table."""
         if path not in self.paths:

@@ -10,6 +10,7 @@ from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import profiles_with
 from policyc.hooks.model import AttributeRow, Profile
 from policyc.plan import nodes as n
+from policyc.plan.paths import is_under
 from policyc.plan.types import Kind
 from policyc.source import Span
 
@@ -203,7 +204,7 @@ def _competing_thresholds(
 def _contains(outer: str | None, inner: str | None) -> bool:
     if outer is None:
         return True
-    return inner is not None and (outer in ("/", inner) or inner.startswith(outer + "/"))
+    return inner is not None and is_under(inner, outer)
 
 
 def _may_pass(block: CheckedBlock) -> bool:

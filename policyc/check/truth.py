@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
+from policyc.plan.paths import is_under
 from policyc.plan.types import ORDERS, PERCENT, U64_MAX, Kind
 
 __all__ = ["Truth"]
@@ -278,7 +279,7 @@ class Truth:
         return True if isinstance(outer, n.Const) and outer.value == n.ALL_ORDERS else None
 
     def _under(self, value: n.Expr, path: str) -> bool | None:
-        if any(_is_under(above, path) for above in self._above):
+        if any(is_under(above, path) for above in self._above):
             return True
         if path == "/" and self._present.get(self._key(self._plain(value))):
             return True
@@ -286,7 +287,7 @@ class Truth:
 
     def _compatible(self, path: str) -> bool:
         """Whether a cgroup can be under this path and under all that it is known to be under."""
-        return all(_is_under(path, a) or _is_under(a, path) for a in self._above)
+        return all(is_under(path, a) or is_under(a, path) for a in self._above)
 
     # -- subjects
 
@@ -347,10 +348,6 @@ class Truth:
                 return False
             case _:
                 return True
-
-
-def _is_under(path: str, ancestor: str) -> bool:
-    return ancestor in (path, "/") or path.startswith(ancestor + "/")
 
 
 def _is_enum(members: tuple[n.Const, ...]) -> bool:

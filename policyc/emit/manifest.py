@@ -38,8 +38,6 @@ FORMAT = 1
 #: Members that a set has room for in the kernel.
 SET_CAPACITY = 65_536
 
-_PARAM_UNITS = {"size": "bytes", "duration": "nanoseconds", "percent": "hundredths of a percent"}
-
 
 def emit_manifest(
     plan: n.Plan,
@@ -161,15 +159,15 @@ def _table(plan: n.Plan, table: Table) -> dict[str, Any]:
 def _params(plan: n.Plan) -> dict[str, Any] | None:
     if not plan.params:
         return None
-    offsets = {field.name: field.offset for field in params_layout(plan)}
+    fields = {field.name: field for field in params_layout(plan)}
     return {
         "map": ".data.params",
         "params": [
             {
                 "name": param.name,
                 "type": str(param.type),
-                "unit": _PARAM_UNITS.get(str(param.type), ""),
-                "offset": offsets[param.name],
+                "unit": fields[param.name].unit,
+                "offset": fields[param.name].offset,
                 "default": str(param.default),
                 "low": str(param.low),
                 "high": str(param.high),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from policyc.hooks.model import Profile
 from policyc.plan import nodes as n
+from policyc.plan.paths import is_under
 
 __all__ = ["Instance", "attach_plan"]
 
@@ -76,7 +77,7 @@ def _regions(plan: n.Plan, hook: n.HookPlan) -> tuple[Instance, ...]:
             scope,
             descendants=True,
             except_below=tuple(
-                other for other in scopes if other != scope and _is_under(other, scope)
+                other for other in scopes if other != scope and is_under(other, scope)
             ),
             hot_threshold=_threshold(plan, hook, scope),
         )
@@ -84,13 +85,9 @@ def _regions(plan: n.Plan, hook: n.HookPlan) -> tuple[Instance, ...]:
     )
 
 
-def _is_under(path: str, ancestor: str) -> bool:
-    return ancestor in (path, "/") or path.startswith(ancestor + "/")
-
-
 def _threshold(plan: n.Plan, hook: n.HookPlan, scope: str) -> n.Expr | None:
     """The threshold of a region when every block that holds it has an opinion."""
-    holding = [block for block in hook.blocks if _is_under(scope, _scope(plan, block))]
+    holding = [block for block in hook.blocks if is_under(scope, _scope(plan, block))]
     match hook.combine:
         case n.Combine.NEAREST:
             return holding[-1].hot_threshold

@@ -18,6 +18,7 @@ __all__ = [
     "U64_MAX",
     "Kind",
     "Type",
+    "format_size",
 ]
 
 U64_MAX = (1 << 64) - 1
@@ -59,3 +60,13 @@ CGROUP = Type(Kind.CGROUP)
 
 #: Kinds whose values are unsigned 64-bit numbers and can be ordered.
 NUMERIC = frozenset({Kind.INT, Kind.SIZE, Kind.DURATION, Kind.PERCENT})
+
+_SIZE_UNITS = ((50, "P"), (40, "T"), (30, "G"), (20, "M"), (10, "K"))
+
+
+def format_size(size: int) -> str:
+    """A size in bytes as the language writes it, in the largest unit that has a whole number."""
+    for shift, unit in _SIZE_UNITS:
+        if size and size % (1 << shift) == 0:
+            return f"{size >> shift}{unit}"
+    return f"{size}B"

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from policyc.plan.types import format_size
 from policyc.syntax import tree as t
 
 __all__ = ["format_expr", "format_policy", "format_string"]
@@ -19,7 +20,6 @@ __all__ = ["format_expr", "format_policy", "format_string"]
 _INDENT = "    "
 _WIDTH = 100
 
-_SIZE_UNITS = ((50, "P"), (40, "T"), (30, "G"), (20, "M"), (10, "K"))
 _DURATION_UNITS = (
     (3_600_000_000_000, "h"),
     (60_000_000_000, "min"),
@@ -180,7 +180,7 @@ def _literal(literal: t.Literal) -> str:
         case t.IntegerLiteral(value):
             return str(value)
         case t.SizeLiteral(value):
-            return _size(value)
+            return format_size(value)
         case t.DurationLiteral(value):
             return _duration(value)
         case t.PercentLiteral(value):
@@ -214,13 +214,6 @@ def _level(expr: t.Expr) -> int:
 
 
 # -- literals
-
-
-def _size(value: int) -> str:
-    for shift, unit in _SIZE_UNITS:
-        if value and value % (1 << shift) == 0:
-            return f"{value >> shift}{unit}"
-    return f"{value}B"
 
 
 def _duration(value: int) -> str:

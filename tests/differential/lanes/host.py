@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.layout import answer_layout, params_layout, request_layout
@@ -17,6 +16,7 @@ from policyc.hooks.loader import profiles
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 from policyc.plan.types import Kind
+from tests.differential.lanes.closing import Closing
 from tests.differential.lanes.paths import path_maps
 
 __all__ = ["HostLane", "available", "set_keys"]
@@ -58,7 +58,7 @@ def set_keys(plan: n.Plan, state: State, ids: Callable[[str], int]) -> dict[str,
     }
 
 
-class HostLane:
+class HostLane(Closing):
     """A plan as a shared library; `ids` numbers cgroup paths as the requests do."""
 
     def __init__(self, plan: n.Plan, ids: Callable[[str], int]) -> None:
@@ -142,14 +142,3 @@ class HostLane:
         unload = ctypes.CDLL(None).dlclose
         unload(ctypes.c_void_p(self._library._handle))
         self._directory.cleanup()
-
-    def __enter__(self) -> HostLane:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

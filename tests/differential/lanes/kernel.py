@@ -6,11 +6,11 @@ import os
 import re
 import struct
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from policyc.emit.layout import answer_layout, params_layout, request_layout
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
+from tests.differential.lanes.closing import Closing
 from tests.differential.lanes.host import set_keys
 from tests.differential.lanes.libbpf import BpfObject, TestRun, possible_cpus, unavailable
 from tests.differential.lanes.paths import path_maps
@@ -34,7 +34,7 @@ def has_may_goto() -> bool:
     return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 9)
 
 
-class KernelLane:
+class KernelLane(Closing):
     """A plan as a loaded object; `ids` numbers cgroup paths as the requests do."""
 
     def __init__(self, plan: n.Plan, data: bytes, ids: Callable[[str], int]) -> None:
@@ -90,14 +90,3 @@ class KernelLane:
     def close(self) -> None:
         """Unload the object."""
         self.object.close()
-
-    def __enter__(self) -> KernelLane:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -6,7 +6,8 @@ import ctypes
 import os
 from functools import cache
 from pathlib import Path
-from types import TracebackType
+
+from tests.differential.lanes.closing import Closing
 
 __all__ = ["BpfFailed", "BpfObject", "TestRun", "possible_cpus", "unavailable"]
 
@@ -92,7 +93,7 @@ def possible_cpus() -> int:
     return _library().libbpf_num_possible_cpus()
 
 
-class BpfObject:
+class BpfObject(Closing):
     """An object file in the kernel, until it is closed."""
 
     def __init__(self, data: bytes, *, log_level: int = 0) -> None:
@@ -178,17 +179,6 @@ class BpfObject:
         if self._handle:
             self._library.bpf_object__close(self._handle)
             self._handle = ctypes.c_void_p(None)
-
-    def __enter__(self) -> BpfObject:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class TestRun:
