@@ -118,6 +118,17 @@ class Btf:
         own = (self._read(number) for number in self._numbers(name))
         return found + [item for item in own if not classes or isinstance(item, classes)]
 
+    def names(self, prefix: str) -> list[str]:
+        """The strings that begin in a way, those of the base first; not all name types."""
+        found = self.base.names(prefix) if self.base else []
+        # The first string of a module has no NUL before it.
+        text, wanted = b"\0" + self._strings, b"\0" + prefix.encode("ascii", "replace")
+        at = text.find(wanted)
+        while at >= 0:
+            found.append(self.string(self._first_string + at))
+            at = text.find(wanted, at + 1)
+        return found
+
     def record(self, name: str, *, union: bool = False) -> t.Record | None:
         """The first struct, or union, of that name, None if there is none."""
         for item in self.named(name, t.Record):
