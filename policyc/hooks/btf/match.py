@@ -110,7 +110,7 @@ def match(btf: Btf, modules: Sequence[Btf] = ()) -> Match:
     kernel = Kernel(btf, modules)
     hooks = [profile for profile in profiles().values() if profile.struct_ops]
     found = {profile.name: _profile(kernel, profile) for profile in hooks}
-    struct_ops = tuple(sorted({name for part in kernel.parts for name in _struct_ops(part)}))
+    struct_ops = _struct_ops(kernel)
     return Match(
         btf.name,
         {name: _with_hints(item, found, struct_ops) for name, item in found.items()},
@@ -124,18 +124,20 @@ def match(btf: Btf, modules: Sequence[Btf] = ()) -> Match:
     )
 
 
-def _struct_ops(btf: Btf) -> list[str]:
-    names = [name.removeprefix(_VALUE) for name in btf.names(_VALUE)]
-    return [name for name in names if _is_hook(btf, name)]
+def _struct_ops(kernel: Kernel) -> tuple[str, ...]:
+    """The structs that programs can be loaded for."""
+    values = {name for part in kernel.parts for name in part.strings(_VALUE)}
+    names = {name.removeprefix(_VALUE) for name in values}
+    return tuple(sorted(n for n in names if any(_is_hook(part, n) for part in kernel.parts)))
 
 
 def _is_hook(btf: Btf, name: str) -> bool:
     """Whether programs can be loaded for a struct: the kernel wraps it in one for its maps."""
-    value = btf.record(_VALUE + name)
-    for member in value.members if value else ():
-        if member.name == "data":
-            data = btf.stripped(member.type)
-            return isinstance(data, t.Record) and data.name == name
+    for value in btf.records(_VALUE + name, own=True):
+        for member in value.members:
+            data = btf.stripped(member.type) if member.name == "data" else None
+            if isinstance(data, t.Record) and data.name == name:
+                return True
     return False
 
 
@@ -143,11 +145,9 @@ def _profile(kernel: Kernel, profile: Profile) -> ProfileMatch:
     """The best of the types with the name of the profile's, whichever part it is in."""
     attempts: list[ProfileMatch] = []
     for part in kernel.parts:
-        own = [item for item in part.named(profile.struct_ops, t.Record) if item.id >= part.first]
-        for record in own:
-            if isinstance(record, t.Record) and not record.union:
-                reasons = tuple(_reasons(part, record, profile))
-                attempts.append(ProfileMatch(profile.name, not reasons, part.name, reasons))
+        for record in part.records(profile.struct_ops, own=True):
+            reasons = tuple(_reasons(part, record, profile))
+            attempts.append(ProfileMatch(profile.name, not reasons, part.name, reasons))
     if not attempts:
         return ProfileMatch(profile.name, False, "", (f"no struct {profile.struct_ops}",))
     return min(attempts, key=lambda item: len(item.reasons))

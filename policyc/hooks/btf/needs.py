@@ -118,11 +118,7 @@ class Kernel:
 
     def _find(self, name: str) -> list[tuple[Btf, t.Record]]:
         for part in self.parts:
-            found = [
-                item
-                for item in part.named(name, t.Record)
-                if isinstance(item, t.Record) and not item.union
-            ]
+            found = part.records(name, own=True)
             if found:
                 return [(part, item) for item in found]
         return []
@@ -130,7 +126,7 @@ class Kernel:
     def enumeration(self, name: str) -> t.Enumeration | None:
         """The enumeration of a name with members, None if there is none."""
         for part in self.parts:
-            for item in part.named(name, t.Enumeration):
+            for item in part.named(name, t.Enumeration, own=True):
                 if isinstance(item, t.Enumeration) and item.members:
                     return item
         return None

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 
 from policyc.hooks.btf import types as t
+from policyc.hooks.btf.decode import FIXED, PER_MEMBER, Decoder
 from policyc.hooks.btf.errors import BtfError
 from policyc.hooks.btf.files import read_contents
 
@@ -23,20 +24,15 @@ __all__ = ["Btf", "parse_btf", "read_btf", "running"]
 _MAGIC = 0xEB9F
 _HEADER = struct.Struct("=HBBIIIII")
 
-#: The kernel's own limits (BTF_MAX_TYPE, BTF_MAX_NAME_OFFSET, and BTF_MAX_VLEN of old).
+#: The kernel's own limits (BTF_MAX_TYPE, BTF_MAX_NAME_OFFSET).
 _MOST_TYPES = 0xFFFFF
 _MOST_STRINGS = 1 << 24
-_MOST_MEMBERS = 0xFFFF
 
 #: The kernel's names are shorter than half of this (KSYM_NAME_LEN).
 _LONGEST_NAME = 1024
 
 #: How many typedefs and modifiers may follow one another (libbpf stops at 32).
 _LONGEST_CHAIN = 64
-
-#: Words of 32 bits after a type's own three, and for each of its members, by kind.
-_FIXED = [0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
-_PER_MEMBER = [0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3]
 
 
 def read_btf(path: str | PathLike[str], base: Btf | None = None) -> Btf:
@@ -83,6 +79,7 @@ class Btf:
         self._type_offset = header.type_offset
         self._starts = _starts(header, self.first)
         self._by_name: dict[int, int | list[int]] | None = None
+        self._found: dict[bytes, list[int]] = {}
         self._check_strings()
 
     def __len__(self) -> int:
@@ -112,29 +109,30 @@ class Btf:
         """The types that the file itself brings, in their order."""
         return (self._read(number) for number in range(self.first, len(self)))
 
-    def named(self, name: str, *classes: type[t.BtfType]) -> list[t.BtfType]:
-        """The types of a name, those of the base first; of the given classes, if any are."""
-        found = self.base.named(name, *classes) if self.base else []
-        own = (self._read(number) for number in self._numbers(name))
-        return found + [item for item in own if not classes or isinstance(item, classes)]
+    def named(self, name: str, *classes: type[t.BtfType], own: bool = False) -> list[t.BtfType]:
+        """The types of a name, those of the base first; of the given classes, if any are.
 
-    def names(self, prefix: str) -> list[str]:
-        """The strings that begin in a way, those of the base first; not all name types."""
-        found = self.base.names(prefix) if self.base else []
+        `own` leaves out those of the base.
+        """
+        found = self.base.named(name, *classes) if self.base and not own else []
+        mine = (self._read(number) for number in self._numbers(name))
+        return found + [item for item in mine if not classes or isinstance(item, classes)]
+
+    def records(self, name: str, *, own: bool = False) -> list[t.Record]:
+        """The structs of a name, as with `named`."""
+        found = self.named(name, t.Record, own=own)
+        return [item for item in found if isinstance(item, t.Record) and not item.union]
+
+    def strings(self, prefix: str) -> list[str]:
+        """The file's own strings that begin in a way; not all of them name types."""
         # The first string of a module has no NUL before it.
         text, wanted = b"\0" + self._strings, b"\0" + prefix.encode("ascii", "replace")
+        found: list[str] = []
         at = text.find(wanted)
         while at >= 0:
             found.append(self.string(self._first_string + at))
             at = text.find(wanted, at + 1)
         return found
-
-    def record(self, name: str, *, union: bool = False) -> t.Record | None:
-        """The first struct, or union, of that name, None if there is none."""
-        for item in self.named(name, t.Record):
-            if isinstance(item, t.Record) and item.union is union:
-                return item
-        return None
 
     def stripped(self, number: int, *, typedefs: bool = True) -> t.BtfType:
         """A type without its const, volatile, restrict and tags, and without typedefs."""
@@ -200,18 +198,20 @@ class Btf:
             found.extend([numbers] if isinstance(numbers, int) else numbers)
         return sorted(found)
 
-    def _offsets(self, text: bytes) -> Iterator[int]:
-        """Where a string is; one that ends like it may be used for it too."""
-        if self.base:
-            yield from self.base._offsets(text)
-        at = self._strings.find(text)
-        while at >= 0:
-            yield self._first_string + at
-            at = self._strings.find(text, at + 1)
+    def _offsets(self, text: bytes) -> list[int]:
+        """Where a string is; the end of a longer one may be used for it too."""
+        if text not in self._found:
+            found = list(self.base._offsets(text)) if self.base else []
+            at = self._strings.find(text)
+            while at >= 0:
+                found.append(self._first_string + at)
+                at = self._strings.find(text, at + 1)
+            self._found[text] = found
+        return self._found[text]
 
     def _read(self, number: int) -> t.BtfType:
         start = self._starts[number - self.first]
-        return _Decoder(self, number, self._words, start, self._type_offset).type()
+        return Decoder(self, number, self._words, start, self._type_offset).type()
 
 
 class _Header:
@@ -250,14 +250,14 @@ class _Header:
             raise BtfError("bad-string", "strings that do not end", expected="a NUL at the end")
         self.type_offset = size + type_at
         self.words = _words(types, self.little_endian)
-        self.fixed, self.per_member = list(_FIXED), list(_PER_MEMBER)
+        self.fixed, self.per_member = list(FIXED), list(PER_MEMBER)
         if size >= 32:
             layout_at, layout_size = struct.unpack_from(order + "2I", data, 24)
             self._add_layouts(_part(data, size, layout_at, layout_size, "kinds"))
 
     def _add_layouts(self, data: bytes) -> None:
         """Learn the sizes of kinds that are newer than this reader (struct btf_layout)."""
-        for kind in range(len(_FIXED), min(len(data) // 4, 128)):
+        for kind in range(len(FIXED), min(len(data) // 4, 128)):
             fixed, per_member = data[4 * kind], data[4 * kind + 1]
             if fixed % 4 or per_member % 4:
                 raise BtfError("bad-header", f"kind {kind} is not made of 32-bit words")
@@ -331,145 +331,6 @@ def _index(words: array[int], starts: array[int], first: int) -> dict[int, int |
         elif known != number:
             index[offset] = [known, number]
     return index
-
-
-class _Decoder:
-    """One type at a place among the words."""
-
-    __slots__ = ("_btf", "_flag", "_kind", "_name", "_number", "_offset", "_size", "_tail", "_vlen")
-
-    def __init__(self, btf: Btf, number: int, words: array[int], start: int, offset: int) -> None:
-        info = words[start + 1]
-        self._btf = btf
-        self._number = number
-        self._kind = info >> 24 & 0x7F
-        self._flag = bool(info >> 31)
-        self._vlen = info & 0xFFFFFF
-        self._size = words[start + 2]  # or the number of another type
-        self._offset = offset + 4 * start
-        self._name = btf.string(words[start])
-        kind = self._kind
-        extra = _FIXED[kind] + _PER_MEMBER[kind] * self._vlen if kind < len(_FIXED) else 0
-        self._tail = words[start + 3 : start + 3 + extra]
-
-    def type(self) -> t.BtfType:
-        """The type."""
-        if self._kind >= len(_FIXED):
-            return t.Other(self._number, self._name, self._kind)
-        number, name, kind, tail = self._number, self._name, t.Kind(self._kind), self._tail
-        match kind:
-            case t.Kind.INT:
-                return self._integer(tail[0])
-            case t.Kind.FLOAT:
-                return t.Float(number, name, self._size)
-            case t.Kind.ARRAY:
-                return t.Array(number, name, tail[0], tail[1], tail[2])
-            case t.Kind.STRUCT | t.Kind.UNION:
-                members = tuple(self._members())
-                return t.Record(number, name, kind is t.Kind.UNION, self._size, members)
-            case t.Kind.ENUM | t.Kind.ENUM64:
-                members = tuple(self._enumerators())
-                return t.Enumeration(number, name, self._size, self._flag, members)
-            case t.Kind.DATASEC:
-                places = tuple(map(t.Place, tail[::3], tail[1::3], tail[2::3]))
-                return t.Section(number, name, self._size, places)
-            case _:
-                return self._reference(kind)
-
-    def _reference(self, kind: t.Kind) -> t.BtfType:
-        """A type that is about another one."""
-        number, name, target, flag = self._number, self._name, self._size, self._flag
-        match kind:
-            case t.Kind.PTR:
-                return t.Pointer(number, name, target)
-            case t.Kind.FWD:
-                return t.Forward(number, name, flag)
-            case t.Kind.TYPEDEF:
-                return t.Typedef(number, name, target)
-            case t.Kind.VOLATILE | t.Kind.CONST | t.Kind.RESTRICT | t.Kind.TYPE_TAG:
-                return t.Modifier(number, name, kind, target, flag)
-            case t.Kind.FUNC:
-                return t.Function(number, name, target, self._vlen)
-            case t.Kind.FUNC_PROTO:
-                names, types = self._rows(2)
-                parameters = map(t.Parameter, map(self._btf.string, names), types)
-                return t.Prototype(number, name, target, tuple(parameters))
-            case t.Kind.VAR:
-                return t.Variable(number, name, target, self._tail[0])
-            case t.Kind.DECL_TAG:
-                component = _signed(self._tail[0], 32)
-                return t.DeclarationTag(number, name, target, component, flag)
-            case _:
-                raise BtfError(
-                    "bad-type",
-                    f"type {number} of kind {kind}",
-                    offset=self._offset,
-                    expected="1 to 19",
-                )
-
-    def _rows(self, width: int) -> list[array[int]]:
-        """The words after the type by their place within each member."""
-        if self._vlen > _MOST_MEMBERS:
-            raise BtfError(
-                "too-large",
-                f"type {self._number} has {self._vlen:,} members",
-                offset=self._offset,
-                expected=f"at most {_MOST_MEMBERS:,}",
-            )
-        return [self._tail[column::width] for column in range(width)]
-
-    def _integer(self, word: int) -> t.Integer:
-        bits, bit_offset = word & 0xFF, word >> 16 & 0xFF
-        if bits > 128 or bits + bit_offset > 8 * self._size:
-            raise BtfError(
-                "bad-type",
-                f"integer {self._name} has bits {bit_offset} to {bit_offset + bits} "
-                f"of {self._size} bytes",
-                offset=self._offset,
-                expected="bits within its bytes",
-            )
-        encoding = word >> 24
-        return t.Integer(
-            self._number,
-            self._name,
-            self._size,
-            bits,
-            bit_offset,
-            signed=bool(encoding & 1),
-            character=bool(encoding & 2),
-            boolean=bool(encoding & 4),
-        )
-
-    def _members(self) -> Iterator[t.Member]:
-        string = self._btf.string
-        for name, number, offset in zip(*self._rows(3), strict=True):
-            if self._flag:  # then the upper eight bits are the width of a bit-field
-                yield t.Member(string(name), number, offset & 0xFFFFFF, offset >> 24)
-            else:
-                yield t.Member(string(name), number, offset, self._old_bit_field(number))
-
-    def _old_bit_field(self, number: int) -> int:
-        """The width of a bit-field of the old kind, whose integer has fewer bits than fit."""
-        item = self._btf.stripped(number)
-        if isinstance(item, t.Integer) and (item.bit_offset or item.bits != 8 * item.size):
-            return item.bits
-        return 0
-
-    def _enumerators(self) -> Iterator[t.Enumerator]:
-        string = self._btf.string
-        if self._kind == t.Kind.ENUM:
-            names, values = self._rows(2)
-            for name, value in zip(names, values, strict=True):
-                yield t.Enumerator(string(name), _signed(value, 32) if self._flag else value)
-            return
-        names, low, high = self._rows(3)
-        for name, least, most in zip(names, low, high, strict=True):
-            value = most << 32 | least
-            yield t.Enumerator(string(name), _signed(value, 64) if self._flag else value)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def running(directory: Path = Path("/sys/kernel/btf")) -> list[Btf]:
