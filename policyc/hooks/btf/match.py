@@ -159,10 +159,9 @@ def _reasons(btf: Btf, record: t.Record, profile: Profile) -> list[str]:
     for member in profile.data:
         reasons += _data_reasons(btf, record, member)
     if not reasons:
-        richer = _richer(btf, record, profile)
-        if richer:
-            names, other = richer
-            reasons.append(f"{record.name} has {names} too: that is {other}")
+        more = _more_data(btf, record, profile)
+        if more:
+            reasons.append(f"{record.name} has {more} too")
     if not _is_hook(btf, record.name):
         reasons.append(f"{record.name} is no hook here: no struct {_VALUE}{record.name}")
     return reasons
@@ -186,7 +185,7 @@ def _function_reasons(btf: Btf, record: t.Record, profile: Profile) -> list[str]
     fits = len(wanted) == len(numbers) and all(map(_is, [btf] * len(numbers), numbers, wanted))
     if fits and _is(btf, prototype.returns, canonical(profile.returns)):
         return []
-    return [f"its function is {_signature(btf, profile.member, prototype)}"]
+    return [f"the function is {_signature(btf, profile.member, prototype)}"]
 
 
 def _data_reasons(btf: Btf, record: t.Record, data: DataMember) -> list[str]:
@@ -203,8 +202,8 @@ def _data_reasons(btf: Btf, record: t.Record, data: DataMember) -> list[str]:
     return [f"{data.name} is {spelling(btf, found.type)}, not {data.type}"]
 
 
-def _richer(btf: Btf, record: t.Record, profile: Profile) -> tuple[str, str] | None:
-    """The data members of another profile of the same function that the struct has as well."""
+def _more_data(btf: Btf, record: t.Record, profile: Profile) -> str:
+    """The data members by which a struct is that of another profile with the same function."""
     for other in profiles().values():
         if other.struct_ops != profile.struct_ops or other.name == profile.name:
             continue
@@ -213,8 +212,8 @@ def _richer(btf: Btf, record: t.Record, profile: Profile) -> tuple[str, str] | N
         if not more or not same or _function_reasons(btf, record, other):
             continue
         if not any(_data_reasons(btf, record, item) for item in more):
-            return ", ".join(item.name for item in more), other.name
-    return None
+            return ", ".join(item.name for item in more)
+    return ""
 
 
 def _prototype(btf: Btf, record: t.Record, name: str) -> t.Prototype | None:

@@ -176,8 +176,10 @@ class Kernel:
             at = f"{at}.{name}"
             if bracket:
                 array = btf.stripped(number)
-                if not isinstance(array, t.Array) or array.length <= int(index.removesuffix("]")):
-                    return f"{at} is {spelling(btf, number)}, without element [{index}"
+                if not isinstance(array, t.Array):
+                    return f"{at} is {spelling(btf, number)}, not an array"
+                if array.length <= int(index.removesuffix("]")):
+                    return f"{at} has {array.length} elements, none is [{index}"
                 number = array.element
         if not _fits(btf, number, declared):
             return f"{at} is {spelling(btf, number)}, not {declared}"
@@ -265,5 +267,5 @@ def readable(kernel: Kernel, needs: Needs) -> tuple[str, str]:
         problem = kernel.problem(need)
         if problem:
             return problem, ""
-    problems = [problem for need in needs.needs if (problem := kernel.problem(need))]
-    return "", "; ".join(problems)
+    problems = [kernel.problem(need) for need in needs.needs]
+    return "", "; ".join(dict.fromkeys(filter(None, problems)))
