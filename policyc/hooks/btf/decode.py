@@ -135,14 +135,8 @@ class Decoder:
             if self._flag:  # then the upper eight bits are the width of a bit-field
                 yield t.Member(string(name), number, offset & 0xFFFFFF, offset >> 24)
             else:
-                yield t.Member(string(name), number, offset, self._old_bit_field(number))
-
-    def _old_bit_field(self, number: int) -> int:
-        """The width of a bit-field of the old kind, whose integer has fewer bits than fit."""
-        item = self._btf.stripped(number)
-        if isinstance(item, t.Integer) and (item.bit_offset or item.bits != 8 * item.size):
-            return item.bits
-        return 0
+                bits = self._btf.old_bit_field(number)
+                yield t.Member(string(name), number, offset, bits)
 
     def _enumerators(self) -> Iterator[t.Enumerator]:
         string = self._btf.string

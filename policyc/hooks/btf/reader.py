@@ -31,6 +31,8 @@ _MOST_STRINGS = 1 << 24
 #: The kernel's names are shorter than half of this (KSYM_NAME_LEN).
 _LONGEST_NAME = 1024
 
+_CHAIN = (t.Kind.TYPEDEF, t.Kind.VOLATILE, t.Kind.CONST, t.Kind.RESTRICT, t.Kind.TYPE_TAG)
+
 #: How many typedefs and modifiers may follow one another (libbpf stops at 32).
 _LONGEST_CHAIN = 64
 
@@ -146,6 +148,28 @@ class Btf:
             f"type {number} is behind more than {_LONGEST_CHAIN} typedefs and modifiers",
             expected="an end of the chain",
         )
+
+    def old_bit_field(self, number: int) -> int:
+        """The width of a bit-field of the old kind, whose integer has fewer bits than fit.
+
+        0 for a member of any other type. It looks at no more than the words in question:
+        a struct that is a member need not be sound, nor end.
+        """
+        for _ in range(_LONGEST_CHAIN):
+            if number < self.first and self.base:
+                return self.base.old_bit_field(number)
+            if not self.first <= number < len(self):
+                return 0
+            start = self._starts[number - self.first]
+            kind = self._words[start + 1] >> 24 & 0x7F
+            if kind == t.Kind.INT:
+                size, word = self._words[start + 2], self._words[start + 3]
+                bits, bit_offset = word & 0xFF, word >> 16 & 0xFF
+                return bits if bit_offset or bits != 8 * size else 0
+            if kind not in _CHAIN:
+                return 0
+            number = self._words[start + 2]
+        return 0
 
     def string(self, offset: int) -> str:
         """The string at an offset; characters that are not ASCII are escaped."""
