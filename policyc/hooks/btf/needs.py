@@ -216,13 +216,14 @@ def _fits(btf: Btf, number: int, declared: str) -> bool:
 
     These are libbpf's rules (bpf_core_fields_are_compat and bpf_core_calc_field_relo of
     tools/lib/bpf/relo_core.c): loads of unsigned integers are made wider or narrower, loads
-    of signed ones cannot be. Elements of arrays must have their size, and a pointer must
-    lead to the same struct, or the members behind it would be others.
+    of signed ones cannot be, nor what takes a whole array. Elements of arrays must have their
+    size, and a pointer must lead to the same struct, or the members behind it would be others.
     """
     item = btf.stripped(number)
     element, bracket, length = declared.rpartition("[")
     if bracket:
-        if not isinstance(item, t.Array) or item.length < int(length.removesuffix("]") or 0):
+        wanted = length.removesuffix("]")
+        if not isinstance(item, t.Array) or (wanted and item.length != int(wanted)):
             return False
         inner = btf.stripped(item.element)
         if isinstance(inner, t.Integer) and inner.size != _INTEGERS.get(element, (0, False))[0]:
