@@ -1,18 +1,12 @@
-"""What the tests in a VM reported, and what its kernel had to say."""
+"""What the tests in a VM reported."""
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Counts", "counts_of", "kernel_complaints"]
-
-_COMPLAINT = re.compile(
-    r"WARNING:|BUG:|\bOops\b|general protection fault|refcount_t:|Kernel panic|"
-    r"INFO: task .* blocked|rcu: INFO|list_(?:add|del) corruption|sleeping function called"
-)
+__all__ = ["Counts", "counts_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +42,3 @@ def counts_of(report: Path) -> Counts:
         failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped += int(suite.get("skipped", 0))
     return Counts(tests - failed - skipped, failed, skipped)
-
-
-def kernel_complaints(console: str) -> list[str]:
-    """The messages of the kernel that no test run may have."""
-    return list(dict.fromkeys(line for line in console.splitlines() if _COMPLAINT.search(line)))

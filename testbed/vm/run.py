@@ -25,7 +25,8 @@ from testbed.vm.initramfs import (
     shared_libraries,
 )
 from testbed.vm.machine import Boot, Ended, accelerator, run
-from testbed.vm.results import Counts, counts_of, kernel_complaints
+from testbed.vm.results import Counts, counts_of
+from tests.kernel.guest.kernel_log import complaints
 
 __all__ = ["main"]
 
@@ -249,9 +250,9 @@ def _judge(boot: Boot, ended: Ended, results: Path) -> Counts:
         wrong.append("pytest could not run the tests")
     if wrong:
         wrong += ["the last messages of the kernel:", *console.splitlines()[-15:]]
-    complaints = kernel_complaints(console)
-    if complaints:
-        wrong += ["the kernel complained:", *complaints[:10]]
+    complained = complaints(console)
+    if complained:
+        wrong += ["the kernel complained:", *complained[:10]]
     for line in wrong:
         print(f"FAILED {line}" if line == wrong[0] else f"    {line}", flush=True)
     if wrong:

@@ -6,13 +6,21 @@ They are collected in the VM, and on the host only to compile what they declare.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+from tests.kernel.guest import cgroups as guest_cgroups
+from tests.kernel.guest import modules, swap
+from tests.kernel.guest.cgroups import Cgroups
+from tests.kernel.guest.kernel_log import KernelLog, complaints
+from tests.kernel.guest.numa import Numa
+from tests.kernel.guest.settings import Settings
+from tests.kernel.guest.thp import PMD_ORDER, Thp
 
 collect_ignore_glob: list[str] = []
 if "POLICYC_LANE" in os.environ:
@@ -54,3 +62,93 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from tests.kernel.policies import prepare
 
         prepare(Path(os.environ["POLICYC_PREPARE"]))
+
+
+# ---- the machine ----
+
+_PR_SET_THP_DISABLE = 41
+_SWAP_SIZE = 128 << 20
+
+
+@pytest.fixture(scope="session")
+def lane() -> str:
+    """stock or patched."""
+    return os.environ["POLICYC_LANE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _baseline() -> None:
+    """What every test can count on: THP always, the PMD size only, khugepaged asleep, no NUMA."""
+    # The test runner's own faults would be counted with those of the workloads.
+    ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    settings = Settings()
+    thp, numa = Thp(settings), Numa(settings)
+    thp.mode("always")
+    thp.shmem("never")
+    for order in thp.orders():
+        thp.size(order, "inherit" if order == PMD_ORDER else "never")
+    thp.khugepaged(scan_sleep_millisecs=3_600_000)
+    numa.switch(0)
+    (guest_cgroups.ROOT / "cgroup.subtree_control").write_text("+memory\n", "ascii")
+
+
+@pytest.fixture(scope="session", params=modules.offered_signatures())
+def signature(request: pytest.FixtureRequest) -> str:
+    """The signature of thp_get_order that the kernel offers, or its module: v7, v9 or v12."""
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _hooks(request: pytest.FixtureRequest, lane: str) -> None:
+    """In the stock lane: the module of the test's signature, or any."""
+    if lane == "stock":
+        wanted = modules.hooks_loaded() or "v12"
+        if "signature" in request.fixturenames:
+            wanted = request.getfixturevalue("signature")
+        modules.use_signature(wanted)
+
+
+@pytest.fixture(autouse=True)
+def _kernel_log() -> Generator[None]:
+    """A test fails when the kernel complains meanwhile."""
+    log = KernelLog()
+    yield
+    found = complaints(log.read())
+    log.close()
+    assert not found, "the kernel complained:\n" + "\n".join(found)
+
+
+@pytest.fixture
+def settings() -> Generator[Settings]:
+    """Writes settings, which get their values back."""
+    found = Settings()
+    yield found
+    found.restore()
+
+
+@pytest.fixture
+def thp(settings: Settings) -> Thp:
+    """Transparent huge pages."""
+    return Thp(settings)
+
+
+@pytest.fixture
+def numa(settings: Settings) -> Numa:
+    """NUMA balancing."""
+    return Numa(settings)
+
+
+@pytest.fixture
+def cgroups() -> Generator[Cgroups]:
+    """Makes cgroups, which are removed with what runs in them."""
+    found = Cgroups()
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def swapping() -> Generator[None]:
+    """128 MiB of swap in compressed memory."""
+    swap.swap_on(_SWAP_SIZE)
+    yield
+    swap.swap_off()

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from policyc.plan.nodes import Plan
+from tests.kernel.guest.modules import offered_signatures
 
-__all__ = ["Program", "c_program", "policy", "prepare"]
+__all__ = ["Program", "c_program", "policy", "prepare", "thp_policy"]
 
 _REPOSITORY = Path(__file__).parents[2]
 _BPF = Path(__file__).parent / "bpf"
@@ -66,6 +67,11 @@ def policy(text: str, profile: str, **options: Any) -> Program:
     named = re.search(r"^\s*policy\s+(\S+)", text, re.MULTILINE)
     program = Program(named[1] if named else "policy", text, profile, options)
     return _declared.setdefault(program.key, program)
+
+
+def thp_policy(text: str, **options: Any) -> dict[str, Program]:
+    """Declare a policy for each signature of thp_get_order that this lane has; by signature."""
+    return {s: policy(text, f"thp-{s}", **options) for s in offered_signatures()}
 
 
 def c_program(file: str, **macros: str | int) -> Program:
