@@ -147,7 +147,7 @@ def _prepare(options: _Options) -> list[tuple[Path, str]] | None:
     }
     compile_python(list(python_of_repository()), prefix)
     done = subprocess.run(
-        [sys.executable, *_PYTEST, "-q", "--collect-only", "tests/kernel"],
+        [sys.executable, *_PYTEST, "-qqq", "--collect-only", "tests/kernel"],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,

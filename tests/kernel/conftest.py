@@ -59,9 +59,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """On the host: compile what the collected tests declared."""
     if "POLICYC_PREPARE" in os.environ:
+        from policyc.diagnostics.model import PolicyError
+        from policyc.emit.clang import ClangFailed, ToolMissing
+        from policyc.emit.limits import PolicyTooLarge
         from tests.kernel.policies import prepare
 
-        prepare(Path(os.environ["POLICYC_PREPARE"]))
+        try:
+            prepare(Path(os.environ["POLICYC_PREPARE"]))
+        except (PolicyError, PolicyTooLarge, ClangFailed, ToolMissing) as error:
+            pytest.exit(f"a declared program cannot be compiled: {error}", returncode=3)
 
 
 # ---- the machine ----

@@ -31,6 +31,9 @@ __all__ = ["Program", "c_program", "policy", "prepare", "thp_policy"]
 _REPOSITORY = Path(__file__).parents[2]
 _BPF = Path(__file__).parent / "bpf"
 
+#: BPF_PROG names parameters that small programs do not look at.
+_QUIET = '#pragma clang diagnostic ignored "-Wunused-parameter"\n'
+
 #: All that was declared, by key.
 _declared: dict[str, Program] = {}
 
@@ -40,7 +43,7 @@ class Program:
     """A BPF object that the host compiles: of a policy for one profile, or of C text."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     profile: str = ""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
@@ -64,7 +67,7 @@ class Program:
 
 def policy(text: str, profile: str, **options: Any) -> Program:
     """Declare the object of a policy for a profile; `options` are those of `emit_bpf`."""
-    named = re.search(r"^\s*policy\s+(\S+)", text, re.MULTILINE)
+    named = re.search(r"^\s*policy\s+(\w+)", text, re.MULTILINE)
     program = Program(named[1] if named else "policy", text, profile, options)
     return _declared.setdefault(program.key, program)
 
@@ -83,7 +86,7 @@ def c_program(file: str, **macros: str | int) -> Program:
         (_BPF / file).read_text("utf-8"),
         flags=re.MULTILINE,
     )
-    program = Program(file, defines + text)
+    program = Program(file, _QUIET + defines + text)
     return _declared.setdefault(program.key, program)
 
 
@@ -91,8 +94,11 @@ def prepare(directory: Path) -> None:
     """Compile all that was declared into `directory`, on the host.
 
     Objects are kept by their C text, which is kept as long as the compiler stays the same.
+    Raises PolicyError, ToolMissing, ClangFailed or PolicyTooLarge.
     """
     (directory / "objects").mkdir(parents=True, exist_ok=True)
+    # where <asm/types.h> is, which <linux/bpf.h> wants
+    os.environ.setdefault("C_INCLUDE_PATH", "/usr/include/x86_64-linux-gnu")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = list(pool.map(lambda p: _prepare(p, directory), _declared.values()))
     used = [name for names in made for name in names]

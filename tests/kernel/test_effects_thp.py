@@ -8,7 +8,7 @@ from tests.kernel.guest.attached import attached, loaded
 from tests.kernel.guest.cgroups import Cgroup, Cgroups
 from tests.kernel.guest.thp import PMD_ORDER, Thp, vmstat
 from tests.kernel.guest.waiting import wait_for
-from tests.kernel.guest.workload import MIB, Workload, WorkloadError
+from tests.kernel.guest.workload import MIB, Region, Workload, WorkloadError
 from tests.kernel.policies import policy, thp_policy
 
 SIZE = 16 * MIB
@@ -66,6 +66,12 @@ def faulted(thp: Thp, cgroup: Cgroup) -> dict[int, int]:
         workload.touched(SIZE)
     after = thp.counts("anon_fault_alloc")
     return {order: after[order] - before[order] for order in after if after[order] > before[order]}
+
+
+def swap_out(workload: Workload, region: Region) -> None:
+    """Have a region in swap and nowhere else."""
+    workload.advise(region, "pageout")
+    wait_for(lambda: workload.smaps(region)["Swap"] == region.size >> 10, "swap-out")
 
 
 def test_without_a_policy_all_memory_is_huge(thp: Thp, cgroups: Cgroups) -> None:
@@ -147,11 +153,12 @@ def test_prctl_and_advice_against_huge_pages_win(cgroups: Cgroups, signature: st
 
 def test_smaps_tells_what_the_policy_says(cgroups: Cgroups, signature: str) -> None:
     eligible: dict[str, int] = {}
+    places = cgroups.make("/in"), cgroups.make("/out")
     with attached(BY_CGROUP[signature]):
-        for path in ("/in", "/out"):
-            with Workload(cgroups.make(path)) as workload:
+        for cgroup in places:
+            with Workload(cgroup) as workload:
                 region = workload.map(SIZE)
-                eligible[path] = workload.smaps(region)["THPeligible"]
+                eligible[cgroup.path] = workload.smaps(region)["THPeligible"]
     assert eligible == {"/in": 1, "/out": 0}
 
 
@@ -223,18 +230,16 @@ def test_shared_memory_is_asked_about_by_all_but_faults(
 def test_swap_in_faults_are_asked_about(thp: Thp, cgroups: Cgroups, signature: str) -> None:
     thp.size(ORDER_64K, "always")
     counted: dict[str, int] = {}
+    places = cgroups.make("/in"), cgroups.make("/out")
     with attached(NO_SWAP_IN[signature]):
-        for path in ("/in", "/out"):
-            with Workload(cgroups.make(path)) as workload:
+        for cgroup in places:
+            with Workload(cgroup) as workload:
                 region = workload.touched(SIZE)
-                assert thp.count(ORDER_64K, "nr_anon") >= FOLIOS_64K
-                workload.advise(region, "pageout")
-                wait_for(lambda: workload.smaps(region)["Swap"] == SIZE >> 10, "swap-out")  # noqa: B023
+                swap_out(workload, region)
                 before = thp.count(ORDER_64K, "nr_anon")
                 workload.read(region)
-                counted[path] = thp.count(ORDER_64K, "nr_anon") - before
-    assert counted["/in"] == 0
-    assert counted["/out"] == FOLIOS_64K
+                counted[cgroup.path] = thp.count(ORDER_64K, "nr_anon") - before
+    assert counted == {"/in": 0, "/out": FOLIOS_64K}
 
 
 def test_detached_policies_leave_nothing_behind(thp: Thp, cgroups: Cgroups, signature: str) -> None:
