@@ -4,7 +4,7 @@
 #
 #   IMAGES=(v12 v9 v7)
 #   get_images       builds what is missing; then $images/VERSION/ has
-#                    bzImage, vmlinux.btf, vmlinux.h and config
+#                    bzImage, vmlinux.btf and config
 #
 # One tree and one build directory serve all of them: from one version to the
 # next the kernel compiles a few files of mm/ again and is linked again. Both are
@@ -40,7 +40,6 @@ build_image() {
 	make -C "$tree" O="$build" -j"$(nproc)" bzImage
 	objcopy -O binary --only-section=.BTF --set-section-flags .BTF=alloc \
 		"$build/vmlinux" "$dir/vmlinux.btf"
-	"$WORKDIR/tools/bpftool" btf dump file "$dir/vmlinux.btf" format c >"$dir/vmlinux.h"
 	cp "$build/.config" "$dir/config"
 	cp "$build/arch/x86/boot/bzImage" "$dir/bzImage"
 }
