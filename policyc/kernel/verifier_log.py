@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Statistics", "last_source_line", "reason_of", "statistics_of", "tail_of"]
+__all__ = ["Statistics", "reason_of", "source_lines", "statistics_of", "tail_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,10 @@ def tail_of(log: str, count: int) -> list[str]:
     return _lines(log)[-count:]
 
 
-def last_source_line(log: str) -> int | None:
-    """The line of the C file that the verifier looked at last, None if it does not tell.
+def source_lines(log: str) -> list[int]:
+    """The lines of the C file that the verifier looked at, in its order.
 
-    Kernels from 6.10 on write `; TEXT @ FILE:LINE` (print_bpf_insn's line info in
-    verbose_linfo of kernel/bpf/log.c); older ones the text only.
+    Kernels from 6.10 on write `; TEXT @ FILE:LINE` (verbose_linfo of kernel/bpf/log.c);
+    older ones the text only, which gives none.
     """
-    found = re.findall(r"^; .* @ [^\s:]+:(\d+)$", log, re.MULTILINE)
-    return int(found[-1]) if found else None
+    return [int(line) for line in re.findall(r"^; .* @ [^\s:]+:(\d+)$", log, re.MULTILINE)]
