@@ -125,10 +125,10 @@ def test_another_kernel_that_has_no_hook() -> None:
 @loads
 @pytest.mark.kernel
 def test_another_kernel_that_has_it() -> None:
-    thp = "policy thp; thp { deny when mm.rss < 8M; otherwise pass; }"
+    thp = "policy small; thp { deny when mm.rss < 8M; otherwise pass; }"
     result = invoke("verify", "-", "--btf", str(SHAPES / "v9.btf"), stdin=thp)
     assert result.exit_code == 0, result.stderr
-    assert "thp as thp-v9 for v9.btf" in result.stdout
+    assert f"thp as thp-v9 for {SHAPES}/v9.btf" in result.stdout
     assert "loaded here as testrun" in result.stdout
     assert "is not offered" not in result.stdout
 

@@ -51,18 +51,16 @@ def on_kernel(code: str) -> CheckResult:
     return CheckResult(result.plan, diagnostics)
 
 
-def _refused() -> tuple[Diagnostic, ...]:
-    """What is said of the program of a policy if the verifier refuses it at the second rule."""
-    result = check_text(
-        "policy example;\n\nthp {\n    deny when mm.rss < 8M;\n    otherwise pass;\n}\n",
-        "fleet.thp",
-        profiles=["thp-v12"],
-    )
+def refused() -> CheckResult:
+    """What is said of a policy whose program the verifier refuses at its first rule."""
+    text = "policy example;\n\nthp {\n    deny when mm.rss < 8M;\n    otherwise pass;\n}\n"
+    result = check_text(text, "example.thp", profiles=["thp-v12"])
     assert result.plan is not None
     profile = profiles()["thp-v12"]
     attempt = Attempt(result.plan.hooks[0], profile, profile, "")
     reason = "BPF program is too large. Processed 1000001 insn"
-    return (diagnostic_of(result, Refused(attempt, "thp_get_order", reason, 4, 300, "")),)
+    found = Refused(attempt, "thp_get_order", reason, 4, 300, "")
+    return CheckResult(result.plan, (diagnostic_of(result, found),))
 
 
 SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
@@ -72,6 +70,6 @@ SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
     ),
     "PC0107": lambda: _check(b" " * (MAX_BYTES + 1)),
     "PC0512": _too_many_rules,
-    "PC0705": _refused,
+    "PC0705": lambda: refused().diagnostics,
     **{code: lambda code=code: on_kernel(code).diagnostics for code in KERNEL_POLICIES},
 }
