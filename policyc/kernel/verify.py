@@ -7,6 +7,8 @@ kernel takes; the readers of kernel objects are not in that one.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from policyc.check import CheckResult
 from policyc.diagnostics.model import Diagnostic
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.clang import compile_object
-from policyc.emit.places import policy_line
+from policyc.emit.places import policy_lines
 from policyc.hooks.btf.match import Match
 from policyc.hooks.loader import profiles
 from policyc.hooks.model import Profile
@@ -110,6 +112,8 @@ def verify(plan: n.Plan, attempt: Attempt) -> Verified | Refused:
     but for Rejected.
     """
     c_text = emit_bpf(plan, attempt.loaded, hook=attempt.hook)
+    if attempt.why and _has_may_goto():
+        c_text = f"#define POLICYC_MAY_GOTO\n{c_text}"
     data = compile_object(c_text, name=_C_FILE)
     try:
         with load(data) as loaded:
@@ -124,17 +128,25 @@ def verify(plan: n.Plan, attempt: Attempt) -> Verified | Refused:
         return _refused(plan, attempt, c_text, refused)
 
 
+def _has_may_goto() -> bool:
+    """Whether a stand-in can go up the tree of cgroups as the programs for the hooks do.
+
+    may_goto came with 6.9; without it the verifier follows each level.
+    """
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 9)
+
+
 def _refused(plan: n.Plan, attempt: Attempt, c_text: str, refused: Rejected) -> Refused:
     """The last place that the policy has a line for: the verifier may be in a function of ours."""
-    c_lines = source_lines(refused.log)
-    found = ((c_line, policy_line(c_text, plan.file, c_line)) for c_line in reversed(c_lines))
-    line = next((line for _, line in found if line is not None), None)
+    c_lines = source_lines(refused.log, c_text)
+    lines = policy_lines(c_text, plan.file)
+    line = next((lines[c_line] for c_line in c_lines if c_line in lines), None)
     return Refused(
         attempt,
         refused.program,
         reason_of(refused.log),
         line,
-        c_lines[-1] if c_lines else None,
+        c_lines[0] if c_lines else None,
         refused.log,
     )
 

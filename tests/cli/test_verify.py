@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from policyc.check import check_text
 from policyc.emit.bpf import emit_bpf
-from policyc.emit.places import policy_line
+from policyc.emit.places import policy_lines
 from policyc.hooks.loader import profiles
 from policyc.kernel.library import unavailable
-from policyc.kernel.verifier_log import source_lines
+from policyc.kernel.verifier_log import reason_of, source_lines
 from tests.cli.commands import invoke
+from tests.differential.compare import checked_plan
 from tests.language.documents import ROOT
+from tests.strategies.policies import policy_of_seed
 
 SHAPES = ROOT / "tests" / "fixtures" / "btf" / "shapes"
 
@@ -92,27 +95,86 @@ def test_a_refusal_points_at_the_rule(tmp_path: Path) -> None:
     assert "processed 1000001 insns" in log.read_text()
 
 
+TWO_RULES = """\
+policy two;
+
+let small = vma.size < 8M;
+
+thp {
+    deny when mm.rss < 8M;
+    deny when small and
+        task.uid == 5;
+    otherwise pass;
+}
+
+thp for cgroup "/x" {
+    otherwise deny;
+}
+"""
+
+
 def test_a_line_of_c_is_one_of_the_policy() -> None:
-    result = check_text(PAIR, "pair.thp", profiles=["thp-v12"])
+    result = check_text(TWO_RULES, "two.thp", profiles=["thp-v12"])
     assert result.plan is not None
     text = emit_bpf(result.plan, profiles()["thp-v12"])
-    lines = text.splitlines()
-    for number, line in enumerate(lines, 1):
-        if "if (has_mm_rss" in line:
-            assert policy_line(text, "pair.thp", number) == 4
-            assert policy_line(text, "pair.thp", number + 1) == 4
-            assert policy_line(text, "pair.thp", number + 3) == 5
-            break
-    else:
-        pytest.fail(text)
-    reader = next(i for i, line in enumerate(lines, 1) if "thp_read_mm_rss(const" in line)
-    assert policy_line(text, "pair.thp", reader + 3) is None
-    assert policy_line(text, "pair.thp", 10**9) is None
+    found = policy_lines(text, "two.thp")
+    said = {line.strip(): found.get(number) for number, line in enumerate(text.split("\n"), 1)}
+    expected = {
+        "u64 mm_rss = 0;": 6,
+        "bool has_mm_rss = thp_read_mm_rss(request, &mm_rss);": 6,
+        "if (has_mm_rss && mm_rss < 8388608ULL)": 6,
+        "return thp_answer(opinion, 0, 1);": 6,
+        # What only the second rule reads stands in front of the comment that names it.
+        "u64 vma_size = thp_read_vma_size(request);": 3,
+        "bool let_small = vma_size < 8388608ULL;": 3,
+        "bool has_task_uid = thp_read_task_uid(request, &task_uid);": 7,
+        "return thp_answer(opinion, 0, 2);": 7,
+        "return NO_RULE;": None,
+        "rule = thp_block_1(request, &paths, &opinion);": 12,
+        "return thp_answer(opinion, 0, 4);": 13,
+    }
+    assert {line: said.get(line) for line in expected} == expected
+    reader = next(
+        i for i, line in enumerate(text.split("\n"), 1) if "thp_read_mm_rss(const" in line
+    )
+    assert reader + 2 not in found
 
 
-def test_places_in_a_log() -> None:
-    log = "0: (b7) r1 = 0\n; if (x) @ policy.bpf.c:12\n1: R1=0\n; old kernels name no place\n"
-    assert source_lines(log) == [12]
+def test_every_statement_of_every_rule_has_its_line() -> None:
+    """Whatever a policy is made of, a refusal in a rule is told where it is."""
+    for seed in range(60):
+        _, plan = checked_plan(policy_of_seed(seed))
+        text = emit_bpf(plan, profiles()["testrun"])
+        found = policy_lines(text, plan.file)
+        by_index = {rule.index + 1: rule for rule in plan.rules}
+        for number, line in enumerate(text.split("\n"), 1):
+            answer = re.fullmatch(r"\s+return (?:\w+_answer\(opinion, .*, )?([1-9]\d*)\)?;", line)
+            if answer:
+                assert found[number] == by_index[int(answer[1])].line, (seed, line)
+
+
+def test_the_way_to_a_refusal() -> None:
+    """From the end backwards, and in front of a branch that the verifier went back to."""
+    text = "\n".join(f"line {number};" for number in range(1, 30)) + "\nagain;\nagain;\n"
+    log = """\
+; line 3; @ policy.bpf.c:3
+10: (b7) r1 = 0
+; line 5; @ policy.bpf.c:5
+12: (55) if r1 != 0x0 goto pc+9
+; line 7; @ policy.bpf.c:7
+13: (b7) r1 = 7
+
+from 12 to 22: R1=1
+; line 9; @ policy.bpf.c:9
+22: (61) r1 = *(u32 *)(r2 +0)
+R2 invalid mem access 'scalar'
+processed 5 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1
+"""
+    assert source_lines(log, text) == [9, 5, 3]
+    older = re.sub(r" @ .*", "", log)
+    assert source_lines(older, text) == [9, 5, 3]
+    assert source_lines("; again;\n; not there\n; line 4;\n", text) == [4]
+    assert reason_of(log) == "R2 invalid mem access 'scalar'"
 
 
 def test_another_kernel_that_has_no_hook() -> None:
