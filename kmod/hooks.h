@@ -28,6 +28,7 @@
 #include <linux/task_work.h>
 #include <linux/tracepoint.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 #if !defined(CONFIG_X86_64) || !defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS) || \
 	!defined(CONFIG_KPROBES) || !defined(CONFIG_KALLSYMS_ALL) || \

@@ -56,40 +56,54 @@ static int register_types(void)
 	       register_bpf_struct_ops(&numab_struct_ops, bpf_numab_ops);
 }
 
-static int __init hooks_module_init(void)
+/* Also after an initialisation that ended early. */
+static void remove_hooks(void)
 {
-	int ret;
+	link_create_hook.users = 0;
+	entry_hook_remove(&link_create_hook);
+	numab_remove();
+	thp_remove();
+	synchronize_rcu_tasks();	/* tails of redirections and task works */
+	rcu_barrier();			/* kfree_rcu() */
+}
 
-	ret = check_kernel() ?: find_symbols() ?: check_alone() ?:
-	      thp_prepare() ?: numab_prepare() ?:
-	      entry_hook_prepare(&link_create_hook);
+static int prepare_hooks(void)
+{
+	int ret = thp_prepare() ?: numab_prepare() ?:
+		  entry_hook_prepare(&link_create_hook);
+
 	if (ret)
 		return ret;
 	mutex_lock(&hooks_lock);
 	ret = entry_hook_get(&link_create_hook);
 	mutex_unlock(&hooks_lock);
+	return ret;
+}
+
+static int __init hooks_module_init(void)
+{
+	int ret = check_kernel() ?: find_symbols() ?: check_alone();
+
 	if (ret)
 		return ret;
-	ret = register_types();
-	if (ret) {
-		pr_err("no struct_ops: %d (is the module without BTF?)\n", ret);
-		mutex_lock(&hooks_lock);
-		entry_hook_put(&link_create_hook);
-		mutex_unlock(&hooks_lock);
-		return ret;
+	ret = prepare_hooks();
+	if (!ret) {
+		ret = register_types();
+		if (ret)
+			pr_err("no struct_ops: %d (is the module without BTF?)\n", ret);
 	}
-	pr_info("bpf_thp_ops (v%d), bpf_mthp_ops, bpf_numab_ops\n", signature);
-	return 0;
+	if (!ret) {
+		pr_info("bpf_thp_ops (v%d), bpf_mthp_ops, bpf_numab_ops\n", signature);
+		return 0;
+	}
+	remove_hooks();
+	return ret;
 }
 
 /* No policy is attached any more: each holds a reference on the module. */
 static void __exit hooks_module_exit(void)
 {
-	mutex_lock(&hooks_lock);
-	entry_hook_put(&link_create_hook);
-	mutex_unlock(&hooks_lock);
-	synchronize_rcu_tasks();	/* tails of redirections and task works */
-	rcu_barrier();			/* kfree_rcu() */
+	remove_hooks();
 }
 
 module_init(hooks_module_init);

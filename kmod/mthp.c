@@ -47,8 +47,7 @@ static noinline int link_create_noting(union bpf_attr *attr)
 }
 
 /* While the module is loaded. */
-static struct entry_hook link_create_hook =
-	ENTRY_HOOK("bpf_struct_ops_link_create", redirect,
+ENTRY_HOOK(link_create_hook, "bpf_struct_ops_link_create", redirect,
 		   FTRACE_OPS_FL_IPMODIFY, link_create_noting);
 
 /* The cgroup that the link is to be attached to, with a reference. */

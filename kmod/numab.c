@@ -45,13 +45,13 @@ static void notrace numa_work_enter(unsigned long ip, unsigned long parent_ip,
 				    struct ftrace_ops *fops,
 				    struct ftrace_regs *fregs)
 {
-	if (!READ_ONCE(numab_user_mode) && !numab_allows(current))
+	if (READ_ONCE(numab_policies.count) && !READ_ONCE(numab_user_mode) &&
+	    !numab_allows(current))
 		ftrace_regs_set_instruction_pointer(fregs,
 						    (unsigned long)numa_work_skip);
 }
 
-static struct entry_hook numa_work_hook =
-	ENTRY_HOOK("task_numa_work", numa_work_enter, FTRACE_OPS_FL_IPMODIFY, NULL);
+ENTRY_HOOK(numa_work_hook, "task_numa_work", numa_work_enter, FTRACE_OPS_FL_IPMODIFY, NULL);
 
 /* ---- the switch ---- */
 
@@ -91,8 +91,7 @@ static noinline int numab_sysctl(const struct ctl_table *table, int write,
 	return ret;
 }
 
-static struct entry_hook numab_sysctl_hook =
-	ENTRY_HOOK("sysctl_numa_balancing", redirect, FTRACE_OPS_FL_IPMODIFY,
+ENTRY_HOOK(numab_sysctl_hook, "sysctl_numa_balancing", redirect, FTRACE_OPS_FL_IPMODIFY,
 		   numab_sysctl);
 
 /* ---- hot_thresh: should_numa_migrate_memory(p, folio, src_nid, dst_cpu) ---- */
@@ -139,8 +138,7 @@ static void notrace hot_enter(unsigned long ip, unsigned long parent_ip,
 	set_folio_time(folio, (now - (unsigned int)latency) >> PAGE_ACCESS_TIME_BUCKETS);
 }
 
-static struct entry_hook hot_hook =
-	ENTRY_HOOK("should_numa_migrate_memory", hot_enter, 0, NULL);
+ENTRY_HOOK(hot_hook, "should_numa_migrate_memory", hot_enter, 0, NULL);
 
 /* ---- attaching ---- */
 
@@ -149,6 +147,13 @@ static int numab_prepare(void)
 	return entry_hook_prepare(&numa_work_hook) ?:
 	       entry_hook_prepare(&numab_sysctl_hook) ?:
 	       entry_hook_prepare(&hot_hook);
+}
+
+static void numab_remove(void)
+{
+	entry_hook_remove(&hot_hook);
+	entry_hook_remove(&numab_sysctl_hook);
+	entry_hook_remove(&numa_work_hook);
 }
 
 /* The handlers for one instance. */

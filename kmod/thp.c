@@ -157,8 +157,7 @@ static void notrace thp_enter(unsigned long ip, unsigned long parent_ip,
 		regs->cx = allowed & sysfs_orders(vma, regs->si, type);
 }
 
-static struct entry_hook thp_hook =
-	ENTRY_HOOK("__thp_vma_allowable_orders", thp_enter, 0, NULL);
+ENTRY_HOOK(thp_hook, "__thp_vma_allowable_orders", thp_enter, 0, NULL);
 
 static int thp_prepare(void)
 {
@@ -169,6 +168,14 @@ static int thp_prepare(void)
 		return -ENOENT;
 #endif
 	return entry_hook_prepare(&thp_hook);
+}
+
+static void thp_remove(void)
+{
+	entry_hook_remove(&thp_hook);
+#if POLICYC_THP == 12
+	entry_hook_remove(&exit_mmap_hook);
+#endif
 }
 
 static int thp_reg_global(struct bpf_thp_ops *ops, void *key)

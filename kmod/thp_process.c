@@ -123,8 +123,7 @@ static void notrace exit_mmap_enter(unsigned long ip, unsigned long parent_ip,
 	spin_unlock(&thp_mms_lock);
 }
 
-static struct entry_hook exit_mmap_hook =
-	ENTRY_HOOK("exit_mmap", exit_mmap_enter, 0, NULL);
+ENTRY_HOOK(exit_mmap_hook, "exit_mmap", exit_mmap_enter, 0, NULL);
 
 static struct {
 	const char *name;
