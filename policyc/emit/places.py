@@ -17,26 +17,30 @@ __all__ = ["policy_lines"]
 #: a comment of their own.
 _DECLARATION = re.compile(r"\t(?:(?:u64|bool|struct comm) (?!let_|has_let_)\w+ =|\w+_find_paths\()")
 
+#: The value of a `let` and whether it is there; long ones go on with four blanks more.
+_LET = re.compile(r"\t+(?:u64|bool|struct comm) (?:has_)?let_\w+ =")
+
 
 def policy_lines(c_text: str, file: str) -> dict[int, int]:
     """The line of the policy by the line of the C, both from 1; `file` as in the plan."""
-    place = re.compile(rf"\t+/\* {re.escape(comment(file))}:(\d+)(?: to \d+)?(?:: .*)? \*/")
+    place = re.compile(rf"\t+/\* {re.escape(comment(file))}:(\d+)(?: to \d+)?(?:: (let )?.*)? \*/")
     found: dict[int, int] = {}
     pending: list[int] = []
-    current = 0
+    current = let = 0
     for number, line in enumerate(c_text.split("\n"), 1):
         said = place.fullmatch(line)
         if said:
-            current = int(said[1])
-            found.update(dict.fromkeys(pending, current))
+            found.update(dict.fromkeys(pending, int(said[1])))
             pending = []
+            let = int(said[1]) if said[2] else 0
+            current = current if let else int(said[1])
         elif not line.startswith(("\t", " ")) and line:  # between functions
-            current, pending = 0, []
+            current, let, pending = 0, 0, []
+        elif let and (_LET.match(line) or line.startswith("\t    ")):
+            found[number] = let
         elif _DECLARATION.match(line):
             pending.append(number)
         elif current and line:
-            # A declaration that nothing follows is that of the rule before.
-            found.update(dict.fromkeys(pending, current))
-            pending = []
+            let = 0
             found[number] = current
     return found
