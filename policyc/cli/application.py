@@ -32,6 +32,7 @@ VERBS = {
     "check": "Say everything that is wrong with a policy, or could be better.",
     "compile": "Write a policy as BPF C, Python and a manifest.",
     "verify": "Load a policy through the verifier of the running kernel.",
+    "run": "Attach a policy for as long as the command runs.",
     "decide": "Explain one decision: which rule made it, and why.",
     "simulate": "Replay a trace of requests, or compare two policies on it.",
     "profiles": "List the kernel interfaces that policies are compiled for.",

@@ -10,7 +10,6 @@ import click
 
 from policyc.cli.common import (
     FINE,
-    MISSING,
     NO,
     Failure,
     NameList,
@@ -167,22 +166,11 @@ def _outputs(
     plan: Plan, profiles: Sequence[Profile], emits: Sequence[str], stem: str, *, counters: bool
 ) -> dict[str, bytes]:
     """The contents of all files; a missing tool ends the run with exit code 3."""
-    from policyc.emit.clang import ClangFailed, ToolMissing
-    from policyc.emit.limits import PolicyTooLarge
+    from policyc.cli.loading import loading
     from policyc.emit.outputs import build_outputs
 
-    try:
+    with loading():
         return build_outputs(plan, profiles, emits, stem=stem, counters=counters)
-    except PolicyTooLarge as error:
-        raise Failure(f"the policy is too large for BPF: {error}", NO) from None
-    except ToolMissing as error:
-        raise Failure(f"{error.what} is missing", MISSING, error.how_to_get) from None
-    except ClangFailed as error:
-        raise Failure(
-            f"clang does not take the C of this policy, which is a defect of policyc:\n{error}",
-            MISSING,
-            "report it with the policy; `--emit c` shows the C",
-        ) from None
 
 
 def _kind(path: Path) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from policyc.cli.common import (
     FINE,
-    MISSING,
     NO,
     USAGE,
     Failure,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from policyc.hooks.btf.match import Match
     from policyc.kernel.objects import Program
     from policyc.kernel.verify import Attempt, Refused, Verified
-    from policyc.plan.nodes import HookName, Plan, Target
+    from policyc.plan.nodes import HookName, Target
 
 __all__ = ["command"]
 
@@ -105,12 +104,13 @@ def command(
     """
     from policyc.cli.files import read_policy
     from policyc.cli.kernels import read_kernels
-    from policyc.kernel.verify import Refused, Verified, attempts, diagnostic_of
+    from policyc.cli.loading import loading, running_kernel
+    from policyc.kernel.verify import Refused, Verified, attempts, diagnostic_of, verify
 
     data, name = read_policy(file)
     target = target_of(page_size, pmd_order)
     other = read_kernels([place]) if place is not None else {}
-    running = _running()
+    running = running_kernel()
     kernels = other or {"this kernel": running}
     result, names, said = _checked(data, name, kernels, profiles, target, asked=bool(other))
     if not as_json:
@@ -121,7 +121,8 @@ def command(
             return NO
         raise Failure(f"{name} is not verified: {_summary(said)}", NO)
     wanted = attempts(result.plan, names, running)
-    outcomes = [_verify(result.plan, _stand_in(item) if other else item) for item in wanted]
+    with loading():
+        outcomes = [verify(result.plan, _stand_in(item) if other else item) for item in wanted]
     refused = [item for item in outcomes if isinstance(item, Refused)]
     verified = [item for item in outcomes if isinstance(item, Verified)]
     if log_file is not None:
@@ -135,24 +136,6 @@ def command(
             show_diagnostics([diagnostic], style, err=True)
             _print_tail(item)
     return NO if refused else FINE
-
-
-def _running() -> Match:
-    """What the running kernel offers; exit code 3 if it does not tell."""
-    from policyc.hooks.btf import BtfError, running
-    from policyc.hooks.btf.match import match
-
-    try:
-        kernel, *modules = running()
-        return match(kernel, modules)
-    except (OSError, BtfError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        raise Failure(
-            f"the types of the running kernel cannot be read: {why}",
-            MISSING,
-            "/sys/kernel/btf/vmlinux is there in kernels that are built with "
-            "CONFIG_DEBUG_INFO_BTF, where /sys is mounted",
-        ) from None
 
 
 def _checked(
@@ -196,32 +179,6 @@ def _stand_in(item: Attempt) -> Attempt:
 
     why = "its types were compared, not its verifier asked"
     return Attempt(item.hook, item.profile, profiles()[STAND_IN], why)
-
-
-def _verify(plan: Plan, attempt: Attempt) -> Verified | Refused:
-    """The outcome of an attempt; what is missing ends the run with exit code 3."""
-    from policyc.emit.clang import ClangFailed, ToolMissing
-    from policyc.emit.limits import PolicyTooLarge
-    from policyc.kernel.errors import KernelError, KernelToolMissing
-    from policyc.kernel.verify import verify
-
-    try:
-        return verify(plan, attempt)
-    except PolicyTooLarge as error:
-        raise Failure(f"the policy is too large for BPF: {error}", NO) from None
-    except (ToolMissing, KernelToolMissing) as error:
-        _missing(error.what, error.how_to_get)
-    except ClangFailed as error:
-        _missing(
-            f"a clang that takes the C of this policy (it says: {error})",
-            "report it with the policy, as a defect of policyc; `compile --emit c` shows the C",
-        )
-    except KernelError as error:
-        raise Failure(f"the kernel does not load the policy: {error}", NO) from None
-
-
-def _missing(what: str, how_to_get: str) -> NoReturn:
-    raise Failure(f"{what} is missing", MISSING, how_to_get)
 
 
 def _note(item: Diagnostic) -> bool:
