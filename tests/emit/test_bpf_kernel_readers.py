@@ -20,6 +20,7 @@ from policyc.plan import nodes as n
 from policyc.plan.types import CGROUP, ORDERS, PERCENT, STRING, Kind
 from tests.differential.lanes import kernel
 from tests.differential.lanes.libbpf import BpfObject
+from tests.emit.bpf_plans import random_plan
 
 pytestmark = pytest.mark.skipif(bool(kernel.available()), reason=kernel.available() or "-")
 
@@ -167,7 +168,7 @@ def test_verifier_takes_large_tables_at_a_fixed_price(profile: Profile) -> None:
         with BpfObject(compile_object(with_entry(text, entry)), log_level=4) as loaded:
             prices.update(map(int, re.findall(r"processed (\d+) insns", loaded.log)))
     assert len(prices) == 1
-    assert max(prices) < 200
+    assert max(prices) < 250
 
 
 @pytest.mark.parametrize("profile", HOOK_PROFILES, ids=lambda p: p.name)
@@ -273,3 +274,21 @@ def test_values_are_those_of_this_process() -> None:
     if own is not None and mount is not None:
         assert cgroup == Path(mount + own).stat().st_ino
         assert depth == len([part for part in own.split("/") if part])
+
+
+#: Policies for which the compiler once computed with pointers, which the verifier refuses.
+ONCE_REFUSED = [("thp-v12", 305), ("thp-v12", 1023), ("numab-rfc1", 350), ("numab-rfc1", 550)]
+
+
+@pytest.mark.parametrize(("name", "seed"), ONCE_REFUSED)
+def test_verifier_takes_programs_that_ask_twice(name: str, seed: int) -> None:
+    """Several rules look whether the same pointers are null."""
+    profile = profiles()[name]
+    entry = ENTRIES[profile.template.split(".")[0]]
+    text = emit_bpf(random_plan(seed), profile)
+    with BpfObject(compile_object(with_entry(text, entry))) as loaded:
+        assert loaded.program_fd("probe") >= 0
+
+
+def test_comparing_with_a_quotient_needs_no_wide_product() -> None:
+    compile_object(emit_bpf(random_plan(2744), profiles()["numab-rfc1"]))
