@@ -2,22 +2,27 @@
 #
 #   PYTHON=python3.12 make test      another interpreter (3.11 or newer)
 #   make test ARGS="-m 'not slow'"   arguments for pytest
+#   make test-kernel TESTBED=DIR     where the test bed keeps kernels and results
 
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 ARGS ?=
+TESTBED ?=
 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format generate bench dist clean
+.PHONY: help demo test test-kernel test-kernel-patched libbpf lint format generate bench dist clean
 
 help:
 	@echo "make demo    check, compile, ask and simulate an example policy"
 	@echo "make test    the whole test suite, with what it needs"
+	@echo "make test-kernel  the tests that need the hooks: Debian's kernel and our module, in a VM"
+	@echo "make test-kernel-patched  the same on patched kernels, built from source"
+	@echo "make libbpf  a libbpf that is new enough for the hooks, where the system's is not"
 	@echo "make lint    style, types and the arrows of the architecture"
 	@echo "make format  lay out the Python code"
 	@echo "make generate  write anew what is made from tables"
@@ -36,6 +41,16 @@ demo: $(VENV)/.installed-plain
 test: $(VENV)/.installed-test
 	@sh tools/setup-system.sh
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# testbed/README.md tells what these need and where they keep it.
+test-kernel: $(VENV)/.installed-test
+	@POLICYC_PYTHON="$(abspath $(BIN))/python" testbed/stock $(TESTBED) -- $(ARGS)
+
+test-kernel-patched: $(VENV)/.installed-test
+	@POLICYC_PYTHON="$(abspath $(BIN))/python" testbed/patched $(TESTBED) -- $(ARGS)
+
+libbpf:
+	@tools/build-libbpf.sh
 
 lint: $(VENV)/.installed-lint $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ of them in no rule. Needs root and clang.
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import sys
 import time
@@ -25,12 +24,13 @@ from policyc.emit.bpf import emit_bpf
 from policyc.emit.clang import compile_object
 from policyc.emit.layout import answer_layout, pack_request, request_layout
 from policyc.hooks.loader import profiles
+from policyc.kernel.objects import load
+from policyc.kernel.testrun import TestRun
 from policyc.plan import nodes as n
 from policyc.plan.types import CGROUP, ORDERS
 from policyc.runtime.requests import ThpRequest
 from tests.differential.lanes import kernel
 from tests.differential.lanes.kernel import KernelLane
-from tests.differential.lanes.libbpf import BpfObject, TestRun
 
 SIZES = (10, 1_000, 10_000)
 ROUNDS = 15
@@ -79,8 +79,8 @@ def prepare(count: int) -> Size:
     # As the programs for the hooks walk up the tree.
     data = compile_object("#define POLICYC_MAY_GOTO\n" + emit_bpf(plan, profiles()["testrun"]))
     seconds = time.perf_counter() - start
-    with BpfObject(data, log_level=4) as loaded:
-        (verified,) = re.findall(r"processed (\d+) insns", loaded.log)
+    with load(data) as loaded:
+        (program,) = loaded.programs
     ids: dict[str, int] = {}
 
     def number(path: str) -> int:
@@ -91,9 +91,13 @@ def prepare(count: int) -> Size:
     requests = [
         pack_request(layout, {"orders": 0x3FE, "cgroup": path}, number) for path in cgroups(count)
     ]
-    run = TestRun(lane.object.program_fd("thp"), layout.size + answer_layout(plan, hook).size)
+    run = TestRun(
+        lane.loaded.program_descriptor("thp"), layout.size + answer_layout(plan, hook).size
+    )
     asked = [ThpRequest(orders=0x3FE, cgroup=path) for path in cgroups(count)]
-    return Size(count, seconds, int(verified), lane, run, requests, Policy(plan), asked)
+    return Size(
+        count, seconds, program.verified_instructions, lane, run, requests, Policy(plan), asked
+    )
 
 
 def kernel_ns(size: Size) -> float:

@@ -23,15 +23,18 @@ from policyc.emit.records import Record
 from policyc.emit.uses import uses_of
 from policyc.hooks.loader import attributes, profiles
 from policyc.hooks.model import Profile
+from policyc.kernel.cgroups import cgroup_id, mount_point
+from policyc.kernel.errors import KernelToolMissing
+from policyc.kernel.objects import load
+from policyc.kernel.state import fill
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 from tests.differential.lanes import kernel
-from tests.differential.lanes.kernel import KernelLane
 from tests.emit.bpf_plans import random_plan, random_state
 from tests.emit.test_bpf_kernel_readers import plan_with_everything
 from tests.records.processes import Process, Vma, vmas_of
 from tests.records.replay import Replay, Result
-from tests.records.ring import Ring, records_of
+from tests.records.ring import recorded, records_of
 
 pytestmark = [
     pytest.mark.kernel,
@@ -152,14 +155,6 @@ def asked_by_iterator(text: str, profile: Profile) -> str:
 # -- the processes and their cgroups
 
 
-def mount_of_cgroups() -> Path | None:
-    for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("cgroup2 "):
-            return Path(before.split()[4])
-    return None
-
-
 class World:
     """Cgroups below one of our own, which the policies call by the rest of their path."""
 
@@ -177,10 +172,9 @@ class World:
                 self.made.append(directory)
         return directory
 
-    def id(self, path: str) -> int:
-        """The id of a cgroup; one that is not there has an id that no cgroup has."""
-        directory = self.root if path == "/" else self.prefix / path.strip("/")
-        return directory.stat().st_ino if directory.is_dir() else (1 << 63) + len(path)
+    def id(self, path: str) -> int | None:
+        """The id of a cgroup, None if it is not there."""
+        return cgroup_id(self.root if path == "/" else self.prefix / path.strip("/"))
 
     def paths(self) -> dict[int, str]:
         """The paths of the cgroups by id, as the policies call them."""
@@ -193,9 +187,10 @@ class World:
 
 @contextmanager
 def cgroup_world() -> Iterator[World]:
-    root = mount_of_cgroups()
-    if root is None:
-        pytest.skip("no cgroup2 file system is mounted")
+    try:
+        root = mount_point()
+    except KernelToolMissing as error:
+        pytest.skip(str(error))
     world = World(root, root / f"policyc-test-{os.getpid()}")
     try:
         world.make("/")
@@ -249,19 +244,12 @@ def ask(
     """Everything that the program decided in one round over the processes."""
     (hook,) = plan.hooks
     text = asked_by_iterator(emit_bpf(plan, profile, record=True), profile)
-    with KernelLane(plan, compile_object(text), cgroups.id) as lane:
-        lane.set_state(state)
-        watched, records = lane.object.map_fd("watched_processes"), lane.object.map_fd("records")
-        counts = lane.object.map_fd("record_counts")
-        assert watched is not None
-        assert records is not None
-        assert counts is not None
+    with load(compile_object(text)) as loaded:
+        fill(loaded, plan, state, cgroups.id)
         for process in processes:
-            lane.object.update(watched, struct.pack("=I", process.pid), b"\1")
-        lane.object.iterate("probe")
-        with Ring(records, RING_SIZE) as ring:
-            data = ring.take()
-        asked, dropped = struct.unpack("=QQ", lane.object.lookup(counts, bytes(4), 16))
+            loaded.map("watched_processes").update(struct.pack("=I", process.pid), b"\1")
+        loaded.iterate("probe")
+        data, asked, dropped = recorded(loaded)
     replay = Replay(plan, hook, profile, state, cgroups.paths())
     found = list(replay.records(records_of(data)))
     assert len(found) + dropped == asked

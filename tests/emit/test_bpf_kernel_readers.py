@@ -7,7 +7,6 @@ of a type that is: an iterator over areas for thp, a raw tracepoint with a task 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ from policyc.emit.bpf import emit_bpf
 from policyc.emit.clang import compile_object
 from policyc.hooks.loader import attributes, profiles
 from policyc.hooks.model import AttributeRow, Profile
+from policyc.kernel.objects import load
 from policyc.plan import nodes as n
 from policyc.plan.types import CGROUP, ORDERS, PERCENT, STRING, Kind
 from tests.differential.lanes import kernel
-from tests.differential.lanes.libbpf import BpfObject
 from tests.emit.bpf_plans import random_plan
 
 pytestmark = pytest.mark.skipif(bool(kernel.available()), reason=kernel.available() or "-")
@@ -138,8 +137,8 @@ def test_verifier_takes_every_reader(profile: Profile) -> None:
     text = emit_bpf(plan_with_everything(profile), profile)
     compile_object(text)
     entry = ENTRIES[profile.template.split(".")[0]]
-    with BpfObject(compile_object(with_entry(text, entry))) as loaded:
-        assert loaded.program_fd("probe") >= 0
+    with load(compile_object(with_entry(text, entry))) as loaded:
+        assert loaded.program_descriptor("probe") >= 0
 
 
 def plan_with_a_table(profile: Profile, count: int) -> n.Plan:
@@ -165,8 +164,8 @@ def test_verifier_takes_large_tables_at_a_fixed_price(profile: Profile) -> None:
     for count in (100, 10_000):
         text = emit_bpf(plan_with_a_table(profile, count), profile)
         compile_object(text)
-        with BpfObject(compile_object(with_entry(text, entry)), log_level=4) as loaded:
-            prices.update(map(int, re.findall(r"processed (\d+) insns", loaded.log)))
+        with load(compile_object(with_entry(text, entry))) as loaded:
+            prices.update(program.verified_instructions for program in loaded.programs)
     assert len(prices) == 1
     assert max(prices) < 250
 
@@ -242,11 +241,10 @@ def test_values_are_those_of_this_process() -> None:
     profile = profiles()["thp-v12"]
     text = emit_bpf(plan_with_everything(profile), profile)
     entry = SEEN + VALUES_ENTRY.replace("OWN_PID", str(os.getpid()))
-    with BpfObject(compile_object(with_entry(text, entry))) as loaded:
+    with load(compile_object(with_entry(text, entry))) as loaded:
         loaded.iterate("probe")
-        fd = loaded.map_fd("seen")
-        assert fd is not None
-        data = loaded.lookup(fd, bytes(4), 8 * 12 + 16)
+        data = loaded.map("seen").lookup(bytes(4))
+    assert data is not None
     words = [int.from_bytes(data[8 * i : 8 * i + 8], "little") for i in range(12)]
     areas, sizes, executable, anon, rss, size, pid, uid, cgroup, depth, usage, most = words
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -286,8 +284,8 @@ def test_verifier_takes_programs_that_ask_twice(name: str, seed: int) -> None:
     profile = profiles()[name]
     entry = ENTRIES[profile.template.split(".")[0]]
     text = emit_bpf(random_plan(seed), profile)
-    with BpfObject(compile_object(with_entry(text, entry))) as loaded:
-        assert loaded.program_fd("probe") >= 0
+    with load(compile_object(with_entry(text, entry))) as loaded:
+        assert [program.name for program in loaded.programs] == ["probe"]
 
 
 def test_comparing_with_a_quotient_needs_no_wide_product() -> None:

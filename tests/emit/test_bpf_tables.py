@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
@@ -16,6 +15,7 @@ from policyc.emit.bpf import emit_bpf
 from policyc.emit.clang import compile_object
 from policyc.emit.layout import Answer, answer_layout, pack_request, request_layout, unpack_answer
 from policyc.hooks.loader import profiles
+from policyc.kernel import objects
 from policyc.plan import nodes as n
 from policyc.plan.cost import hook_cost
 from policyc.plan.evaluate import State, Values, evaluate
@@ -24,7 +24,6 @@ from policyc.plan.passes.tables import tables_of
 from policyc.plan.types import CGROUP, ORDERS
 from tests.differential.lanes import host, kernel
 from tests.differential.lanes.kernel import MAY_GOTO, has_may_goto
-from tests.differential.lanes.libbpf import BpfObject
 from tests.emit.bpf_plans import cgroup_id, random_state, random_table_plan, random_values
 
 SEEDS = range(60)
@@ -145,9 +144,9 @@ def chain(count: int, node: type[n.UnderPath | n.IsPath] = n.UnderPath) -> n.Pla
 def verified(plan: n.Plan, hook: n.HookPlan) -> int:
     """How many instructions the verifier looks at."""
     data = compile_object(MAY_GOTO + emit_bpf(plan, profiles()["testrun"], hook=hook))
-    with BpfObject(data, log_level=4) as loaded:
-        (count,) = re.findall(r"processed (\d+) insns", loaded.log)
-    return int(count)
+    with objects.load(data) as loaded:
+        (program,) = loaded.programs
+    return program.verified_instructions
 
 
 @NO_KERNEL

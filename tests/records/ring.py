@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Ring", "records_of"]
+from policyc.kernel.maps import Map
+from policyc.kernel.objects import Loaded
+
+__all__ = ["Ring", "recorded", "records_of"]
 
 #: What the kernel puts in front of each record: its length with two flag bits, and an offset.
 _HEADER = struct.Struct("=II")
@@ -18,9 +21,10 @@ _LENGTH = _DISCARDED - 1
 
 
 class Ring:
-    """The ring buffer of a map; `size` is the map's max_entries, in bytes."""
+    """The ring buffer of a map."""
 
-    def __init__(self, map_fd: int, size: int) -> None:
+    def __init__(self, map: Map) -> None:
+        map_fd, size = map.descriptor, map.max_entries
         self._size = size
         self._consumer = mmap.mmap(map_fd, mmap.PAGESIZE)
         # The data is mapped twice, one after the other, so that no record is torn.
@@ -77,3 +81,14 @@ def records_of(data: bytes) -> Iterator[bytes]:
         if not length & _DISCARDED:
             yield data[start : start + (length & _LENGTH)]
         place += _taken(length)
+
+
+def recorded(loaded: Loaded) -> tuple[bytes, int, int]:
+    """The records of a program that nobody asks now, how often it was asked, and how many
+    decisions found no room."""
+    with Ring(loaded.map("records")) as ring:
+        data = ring.take()
+    counts = loaded.map("record_counts").lookup(bytes(4))
+    assert counts is not None
+    asked, dropped = struct.unpack("=QQ", counts)
+    return data, asked, dropped

@@ -13,13 +13,12 @@ from pathlib import Path
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.layout import answer_layout, params_layout, request_layout
 from policyc.hooks.loader import profiles
+from policyc.kernel.state import path_elements, set_keys
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
-from policyc.plan.types import Kind
 from tests.differential.lanes.closing import Closing
-from tests.differential.lanes.paths import path_maps
 
-__all__ = ["HostLane", "available", "set_keys"]
+__all__ = ["HostLane", "available"]
 
 _SHIM = Path(__file__).parent / "host_shim"
 _FLAGS = (
@@ -44,20 +43,6 @@ def available() -> str:
     return "" if _compiler() else "no C compiler (gcc or cc) on the PATH"
 
 
-def set_keys(plan: n.Plan, state: State, ids: Callable[[str], int]) -> dict[str, list[bytes]]:
-    """The keys of each set's map: ids of cgroups, or names padded with zeroes."""
-    kinds = {item.name: item.type.kind for item in plan.sets}
-    return {
-        name: [
-            m.ljust(16, b"\0") if isinstance(m, bytes) else struct.pack("=Q", ids(m))
-            for m in sorted(members, key=repr)
-            if kinds[name] is not Kind.STRING or len(m) < 16
-        ]
-        for name, members in state.sets.items()
-        if name in kinds
-    }
-
-
 class HostLane(Closing):
     """A plan as a shared library; `ids` numbers cgroup paths as the requests do."""
 
@@ -70,7 +55,7 @@ class HostLane(Closing):
         self._counters = self._table(
             "rule_counters", [struct.pack("=I", r.index) for r in plan.rules], 8
         )
-        for name, elements in path_maps(plan, ids).items():
+        for name, elements in path_elements(plan, ids).items():
             values = list(elements.values())
             self._table(name, list(elements), len(values[0]), b"".join(values))
 

@@ -1,0 +1,1 @@
+"""The live system: loading objects through libbpf, their maps and links, cgroups."""
