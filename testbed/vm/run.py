@@ -228,14 +228,28 @@ def run_machine(name: str, boot: Boot, results: Path) -> Counts:
 
         ended = run(boot, show)
     _say(f"VM: {ended.seconds:.1f} s")
-    if boot.output.exists() and boot.output.stat().st_size:
+    if boot.output.exists():
         try:
-            with tarfile.open(boot.output) as archive:
-                archive.extractall(results / "files", filter="data")
+            _unpack(boot.output, results / "files")
         except tarfile.TarError as error:
             _say(f"the files of the tests are damaged: {error}")
     boot.output.unlink(missing_ok=True)
     return _judge(boot, ended, results)
+
+
+def _unpack(source: Path, directory: Path) -> None:
+    """Unpack the regular files of an archive; a VM that died may have left it empty."""
+    if source.stat().st_size == 0:
+        return
+    with tarfile.open(source) as archive:
+        for member in archive:
+            target = Path(os.path.normpath(directory / member.name))
+            contents = archive.extractfile(member) if member.isfile() else None
+            if contents is None or not target.is_relative_to(directory):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with contents, target.open("wb") as copy:
+                shutil.copyfileobj(contents, copy)
 
 
 def _judge(boot: Boot, ended: Ended, results: Path) -> Counts:
