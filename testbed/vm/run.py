@@ -182,7 +182,7 @@ def _pack(
     files += [(file, str(file)) for file in shared_libraries(libraries)]
     if options.modules is not None:
         for file in _files(options.modules):
-            files.append((file, f"/lib/modules/{file.name}"))
+            files.append((file, f"{_GUEST_OBJECTS}/drivers/{file.name}"))
     environment = {
         "POLICYC_LANE": options.lane,
         "POLICYC_THP": options.thp,
