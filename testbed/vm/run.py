@@ -28,7 +28,7 @@ from testbed.vm.machine import Boot, Ended, accelerator, run
 from testbed.vm.results import Counts, counts_of
 from tests.kernel.guest.kernel_log import complaints
 
-__all__ = ["main"]
+__all__ = ["main", "run_machine"]
 
 FINE, FAILED, MISSING = 0, 1, 3
 
@@ -92,7 +92,7 @@ def main() -> int:
             results / "files.tar",
             timeout=float(os.environ.get("POLICYC_VM_TIMEOUT", "900")),
         )
-        counts = _run_machine(options, boot, results)
+        counts = run_machine(options.name, boot, results)
         total = total.plus(counts)
         asked = results / "files/machines.json"
         if asked.exists():
@@ -217,8 +217,9 @@ def _pack(
     addition.unlink()
 
 
-def _run_machine(options: _Options, boot: Boot, results: Path) -> Counts:
-    _say(f"booting {options.name} on the machine {boot.machine} ({boot.accelerator})")
+def run_machine(name: str, boot: Boot, results: Path) -> Counts:
+    """Boot, show what the tests print, and judge what they left in `results`."""
+    _say(f"booting {name} on the machine {boot.machine} ({boot.accelerator})")
     with (results / "log").open("w", encoding="utf-8") as log:
 
         def show(line: str) -> None:
