@@ -157,7 +157,7 @@ def test_detaching_frees_all_processes() -> None:
 def test_no_process_is_lost_or_kept_in_a_crowd() -> None:
     """Memory of processes that ended is used again by others, which must not inherit."""
     with Workload() as mine, answering(ANSWER, 0, data=of(mine)):
-        for _ in range(20):
+        for _ in range(8):
             child = mine.fork()
             assert huge(child) == 0
             child.close()

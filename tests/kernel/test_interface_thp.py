@@ -40,6 +40,20 @@ EFFECTS_64K: dict[str, dict[int, dict[int, int]]] = {
     "v12": {-1: FOLIOS_64K, 0: PAGES, 3: PAGES, 4: FOLIOS_64K, 9: PAGES, 64: PAGES},
 }
 
+#: Tests of what only v7 does.
+v7 = pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param(
+            "v7",
+            marks=pytest.mark.skipif(
+                "v7" not in offered_signatures(), reason="this kernel does not offer v7"
+            ),
+        )
+    ],
+    indirect=True,
+)
+
 Faulted = Callable[[Workload], dict[int, int]]
 
 
@@ -78,21 +92,13 @@ def test_each_answer_only_narrows_what_sysfs_allows(
     assert effects == EFFECTS_64K[signature]
 
 
+@v7
 def test_v7_takes_an_order_that_was_not_asked_for(
     thp: Thp, faulted: Faulted, signature: str, lane: str
 ) -> None:
-    if signature != "v7":
-        pytest.skip("only v7 takes such an order")
     thp.size(PMD_ORDER, "never")
     with Workload() as workload, answering(ANSWER[signature], 4):
         assert faulted(workload) == (FOLIOS_64K if lane == "stock" else HUGE)
-
-
-def test_the_highest_order_of_a_request_is_above_nothing(faulted: Faulted, signature: str) -> None:
-    """8 is asked for by the second request of a fault only, and is not enabled."""
-    expected = {"v7": PAGES, "v9": PAGES, "v12": PAGES}
-    with Workload() as workload, answering(ANSWER[signature], 8):
-        assert faulted(workload) == expected[signature]
 
 
 def test_a_fault_asks_for_what_it_could_use_not_for_what_sysfs_allows(
@@ -146,9 +152,8 @@ def test_swap_in_is_told_from_other_faults(thp: Thp, signature: str) -> None:
     assert (Event.PAGEFAULT, SMALL) not in requests
 
 
+@v7
 def test_v7_is_told_what_was_advised(signature: str) -> None:
-    if signature != "v7":
-        pytest.skip("only v7 has it as an argument")
     advised = {None: 0, "hugepage": 1, "nohugepage": 2}
     with Workload() as workload, answering(ANSWER[signature], 0) as hook:
         for advice, number in advised.items():
@@ -196,16 +201,13 @@ def test_the_link_keeps_the_program(faulted: Faulted, signature: str) -> None:
 
 
 def test_an_update_leaves_no_moment_without_a_policy(thp: Thp, signature: str) -> None:
-    if signature == "v7":
-        pytest.skip("v7 takes 4 for a PMD: every fault would be huge")
-    thp.size(4, "always")
     before = thp.count(PMD_ORDER, "anon_fault_alloc")
     with (
         Workload() as workload,
-        answering(ANSWER[signature], 4) as first,
+        answering(ANSWER[signature], 0) as first,
         load(ANSWER[signature].object()) as second,
     ):
-        set_answer(second, 4)
+        set_answer(second, 0)
         workload.send("churn", 2, 8 * MIB, 2.0)
         for turn in range(40):
             first.link.update(first.loaded if turn % 2 else second)

@@ -77,19 +77,15 @@ def test_it_cannot_be_unloaded_under_a_policy(signature: str, cgroups: Cgroups) 
     wait_for(lambda: removed(NAMES[signature]), "the module to be free")
 
 
-def test_it_is_loaded_and_unloaded_under_faults(signature: str) -> None:
+def test_it_is_loaded_and_unloaded_under_faults() -> None:
     with Workload() as workload:
-        workload.send("churn", 2, 4 * MIB, 8.0)
-        end = time.monotonic() + 6
-        turns = 0
-        while time.monotonic() < end:
-            modules.use_signature(signature)
-            with answering(THP[signature], 0):
+        workload.send("churn", 2, 4 * MIB, 5.0)
+        for _ in range(3):
+            modules.use_signature("v12")
+            with answering(THP["v12"], 0):
                 time.sleep(0.1)
-            wait_for(lambda: removed(NAMES[signature]), "the module to be free")
-            turns += 1
+            wait_for(lambda: removed(NAMES["v12"]), "the module to be free")
         assert workload.receive()["pages"] > 0
-        assert turns >= 2
 
 
 def test_tracing_cannot_be_switched_off_under_it() -> None:
@@ -119,21 +115,21 @@ def test_the_numa_switch_is_the_users(thp: Thp, numa: Numa, cgroups: Cgroups) ->
 
 def test_many_instances(thp: Thp, numa: Numa, cgroups: Cgroups) -> None:
     numa.scan()
-    places = [cgroups.make(f"/many{number}") for number in range(200)]
+    places = [cgroups.make(f"/many{number}") for number in range(100)]
     with load(MTHP.object()) as loaded:
         set_answer(loaded, 0)
         links = [loaded.attach(place.directory) for place in places]
-        with Workload(places[123]) as workload:
+        with Workload(places[77]) as workload:
             assert workload.huge(workload.touched(SIZE)) == 0
         for link in links:
             link.detach()
     thp.mode("never")
-    objects = [load(NUMAB.object(), data={"cgroup_id": place.id}) for place in places[:40]]
+    objects = [load(NUMAB.object(), data={"cgroup_id": place.id}) for place in places[:12]]
     for loaded in objects:
         set_answer(loaded, 1)
     links = [loaded.attach() for loaded in objects]
-    assert follows(places[39])
-    assert not follows(places[40])
+    assert follows(places[11])
+    assert not follows(places[12])
     for link, loaded in zip(links, objects, strict=True):
         link.detach()
         loaded.close()
