@@ -18,8 +18,6 @@ from policyc.hooks.model import AttributeRow, Profile
 
 __all__ = ["Kernel", "Needs", "attribute_rows", "needs_of", "pressure_state", "readable"]
 
-_DEEPEST = 16
-
 _STATES = {"memory": "MEM", "cpu": "CPU", "io": "IO"}
 
 #: What integers of C are in every kernel that BPF runs on (LP64): bytes, and whether signed.
@@ -186,21 +184,19 @@ class Kernel:
         return ""
 
 
-def _member(btf: Btf, record: t.Record, name: str, depth: int = 0) -> t.Member | None:
+def _member(btf: Btf, record: t.Record, name: str) -> t.Member | None:
     """A member by name, also in anonymous structs and unions."""
-    for member in record.members:
-        if member.name == name:
-            return member
-    if depth >= _DEEPEST:
-        return None
-    for member in record.members:
-        if member.name:
-            continue
-        inner = btf.stripped(member.type)
-        if isinstance(inner, t.Record):
-            found = _member(btf, inner, name, depth + 1)
-            if found is not None:
-                return found
+    pending, seen = [record], {record.id}
+    while pending:
+        for member in pending.pop(0).members:
+            if member.name == name:
+                return member
+            if member.name or member.type in seen:
+                continue
+            seen.add(member.type)
+            inner = btf.stripped(member.type)
+            if isinstance(inner, t.Record):
+                pending.append(inner)
     return None
 
 
