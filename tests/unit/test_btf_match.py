@@ -193,6 +193,13 @@ def test_a_real_kernel_with_each_module(module: str, offered: str) -> None:
     assert set(found.struct_ops) == {"bpf_thp_ops", "bpf_mthp_ops", "bpf_numab_ops"}
 
 
+def test_a_real_kernel_with_its_own_hooks() -> None:
+    found = match(read_btf(REAL / "patched-6.12-v12.btf.xz"))
+    assert found.offered == ("thp-v12", "mthp-v2", "numab-rfc1")
+    assert not found.enumerations["event"].differs
+    assert [item for item in found.attributes.values() if item.status != "readable"] == []
+
+
 def test_a_real_kernel_without_hooks() -> None:
     found = match(read_btf(REAL / "vanilla-6.18.btf.xz"))
     assert found.offered == ()

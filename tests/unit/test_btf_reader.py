@@ -205,7 +205,7 @@ def test_a_kind_that_is_newer_is_passed_over_where_the_file_says_its_size() -> N
     layout[4 * 25 : 4 * 25 + 2] = bytes((4, 8))
     btf = parse_btf(builder.data(layout=bytes(layout)))
     assert btf.type(number) == t.Other(number, "newer", 25)
-    assert btf.named("int") == [btf.type(known)]
+    assert list(btf.named("int")) == [btf.type(known)]
 
 
 def test_a_bit_field_of_the_old_kind() -> None:
@@ -229,7 +229,7 @@ def test_names_are_found_also_at_the_end_of_longer_ones() -> None:
     btf = parse_btf(builder.data())
     assert [item.id for item in btf.named("long")] == [short]
     assert [item.id for item in btf.named("very_long")] == [long]
-    assert btf.named("ong") == []
+    assert list(btf.named("ong")) == []
 
 
 def test_chains_without_an_end_are_found() -> None:
@@ -312,6 +312,46 @@ def test_a_struct_cannot_have_more_members_than_a_kernel_takes() -> None:
     with pytest.raises(BtfError, match="65,536 members") as caught:
         btf.type(number)
     assert caught.value.fault == "too-large"
+
+
+def test_types_that_multiply_take_no_longer() -> None:
+    """Small files in which a walk of all ways through the types would never end."""
+    builder = Builder()
+    number = builder.integer("long unsigned int", 8, 0)
+    # A function whose parameters are pointers to itself, as often as there can be.
+    function = number + 1
+    pointer = function + 1
+    builder.add(t.Kind.FUNC_PROTO, "", pointer, (0, pointer) * 0xFFFF, count=0xFFFF)
+    builder.add(t.Kind.PTR, "", function)
+    # A struct of nothing but pointers to it, and one that is made of itself over and over.
+    names = [builder.string(f"function_{number}") for number in range(1000)]
+    tail = tuple(word for name in names for word in (name, pointer, 0))
+    ops = builder.add(t.Kind.STRUCT, "bpf_thp_ops", 8, tail, count=1000)
+    name = builder.string("data")
+    value = "bpf_struct_ops_bpf_thp_ops"
+    builder.add(t.Kind.STRUCT, value, 8, (name, ops, 0), count=1)
+    area = builder.number
+    tail = (0, area, 0) * 0xFFFF
+    builder.add(t.Kind.STRUCT, "vm_area_struct", 8, tail, count=0xFFFF)
+    start = time.process_time()
+    found = match(parse_btf(builder.data()))
+    assert time.process_time() - start < 5
+    (reason, *_) = found.profiles["thp-v12"].reasons
+    assert reason.startswith("bpf_thp_ops has no function thp_get_order, but (*)(...) function_0")
+    assert len(reason) < 10_000
+    why = found.attributes["thp-v12", "vma.exec"].why
+    assert why == "struct vm_area_struct has no member vm_flags"
+
+
+def test_more_types_than_a_kernel_has() -> None:
+    types = struct.pack("<III", 0, t.Kind.FWD << 24, 0) * (1 << 20)
+    head = struct.pack("<HBBI4I", 0xEB9F, 1, 0, 24, 0, len(types), len(types), 1)
+    with pytest.raises(BtfError, match="more than 1,048,575 types"):
+        parse_btf(head + types + b"\0")
+    names = b"\0" + b"bpf_struct_ops_\0" * 1002
+    head = struct.pack("<HBBI4I", 0xEB9F, 1, 0, 24, 0, 0, 0, len(names))
+    with pytest.raises(BtfError, match="more than 1,000 names"):
+        match(parse_btf(head + names))
 
 
 V12_BYTES = V12.read_bytes()

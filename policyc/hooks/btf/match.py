@@ -26,6 +26,9 @@ __all__ = [
 #: What the kernel's struct_ops types are found by: the struct that holds a loaded one.
 _VALUE = "bpf_struct_ops_"
 
+#: Of how many members of another struct of the name the functions are shown.
+_MOST_SHOWN = 8
+
 #: readable; always absent, where the reader itself finds out; or refused, where a program
 #: that reads it does not load
 Status = Literal["readable", "absent", "refused"]
@@ -172,14 +175,11 @@ def _function_reasons(btf: Btf, record: t.Record, profile: Profile) -> list[str]
     if prototype is None:
         functions = [
             _signature(btf, member.name, found)
-            for member in record.members
-            if (found := _prototype(btf, record, member.name))
+            for member in record.members[:_MOST_SHOWN]
+            if (found := _pointed_prototype(btf, member))
         ]
-        return [
-            f"{record.name} has no function {profile.member}, but {'; '.join(functions)}"
-            if functions
-            else f"{record.name} has no function {profile.member}"
-        ]
+        but = f", but {'; '.join(functions)}" if functions else ""
+        return [f"{record.name} has no function {profile.member}{but}"]
     wanted = [declared_type(argument) for argument in profile.arguments]
     numbers = [parameter.type for parameter in prototype.parameters]
     fits = len(wanted) == len(numbers) and all(map(_is, [btf] * len(numbers), numbers, wanted))
@@ -218,11 +218,16 @@ def _more_data(btf: Btf, record: t.Record, profile: Profile) -> str:
 
 def _prototype(btf: Btf, record: t.Record, name: str) -> t.Prototype | None:
     for member in record.members:
-        pointer = btf.stripped(member.type)
-        if member.name == name and isinstance(pointer, t.Pointer):
-            item = btf.stripped(pointer.target)
-            return item if isinstance(item, t.Prototype) else None
+        if member.name == name:
+            return _pointed_prototype(btf, member)
     return None
+
+
+def _pointed_prototype(btf: Btf, member: t.Member) -> t.Prototype | None:
+    """The function that a member points to, None if it is anything else."""
+    pointer = btf.stripped(member.type)
+    item = btf.stripped(pointer.target) if isinstance(pointer, t.Pointer) else None
+    return item if isinstance(item, t.Prototype) else None
 
 
 def _is(btf: Btf, number: int, wanted: str) -> bool:
@@ -231,11 +236,9 @@ def _is(btf: Btf, number: int, wanted: str) -> bool:
 
 
 def _signature(btf: Btf, name: str, prototype: t.Prototype) -> str:
-    parameters = [
-        f"{spelling(btf, item.type)} {item.name}".replace("* ", "*").strip()
-        for item in prototype.parameters
-    ]
-    return f"{spelling(btf, prototype.returns)} {name}({', '.join(parameters) or 'void'})"
+    """A function by the types of its parameters; pointers to functions have no names for them."""
+    returns, bracket, parameters = spelling(btf, prototype.id).partition(" (")
+    return f"{returns} {name}{bracket[1:]}{parameters}"
 
 
 def _with_hints(

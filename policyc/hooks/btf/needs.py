@@ -18,7 +18,8 @@ from policyc.hooks.model import AttributeRow, Profile
 
 __all__ = ["Kernel", "Needs", "attribute_rows", "needs_of", "pressure_state", "readable"]
 
-_DEEPEST = 16
+#: Among how many members a similar name is looked for.
+_MOST_COMPARED = 500
 
 _STATES = {"memory": "MEM", "cpu": "CPU", "io": "IO"}
 
@@ -162,51 +163,48 @@ class Kernel:
         return ""
 
     def _member_problem(self, btf: Btf, record: t.Record, path: str, declared: str) -> str:
-        number = record.id
+        number, item = record.id, record
         at = f"struct {record.name}"
         for step in path.split("."):
             name, bracket, index = step.partition("[")
-            item = btf.stripped(number)
             found = _member(btf, item, name) if isinstance(item, t.Record) else None
             if found is None:
-                return f"{at} has no member {name}{_nearest(btf, item, name)}"
+                return f"{at} has no member {name}{_nearest(item, name)}"
             if found.bits:
                 return f"{at}.{name} is a bit-field"
-            number = found.type
+            number, item = found.type, btf.stripped(found.type)
             at = f"{at}.{name}"
             if bracket:
-                array = btf.stripped(number)
-                if not isinstance(array, t.Array):
+                if not isinstance(item, t.Array):
                     return f"{at} is {spelling(btf, number)}, not an array"
-                if array.length <= int(index.removesuffix("]")):
-                    return f"{at} has {array.length} elements, none is [{index}"
-                number = array.element
+                if item.length <= int(index.removesuffix("]")):
+                    return f"{at} has {item.length} elements, none is [{index}"
+                number, item = item.element, btf.stripped(item.element)
         if not _fits(btf, number, declared):
             return f"{at} is {spelling(btf, number)}, not {declared}"
         return ""
 
 
-def _member(btf: Btf, record: t.Record, name: str, depth: int = 0) -> t.Member | None:
+def _member(btf: Btf, record: t.Record, name: str) -> t.Member | None:
     """A member by name, also in anonymous structs and unions."""
-    for member in record.members:
-        if member.name == name:
-            return member
-    if depth >= _DEEPEST:
-        return None
-    for member in record.members:
-        if member.name:
-            continue
-        inner = btf.stripped(member.type)
-        if isinstance(inner, t.Record):
-            found = _member(btf, inner, name, depth + 1)
-            if found is not None:
-                return found
+    pending, seen = [record], {record.id}
+    while pending:
+        for member in pending.pop(0).members:
+            if member.name == name:
+                return member
+            if member.name or member.type in seen:
+                continue
+            seen.add(member.type)
+            inner = btf.stripped(member.type)
+            if isinstance(inner, t.Record):
+                pending.append(inner)
     return None
 
 
-def _nearest(btf: Btf, item: t.BtfType, name: str) -> str:
+def _nearest(item: t.BtfType, name: str) -> str:
     """A member with nearly that name, in words."""
-    names = [member.name for member in item.members] if isinstance(item, t.Record) else []
+    members = item.members[:_MOST_COMPARED] if isinstance(item, t.Record) else ()
+    names = [member.name for member in members]
     near = difflib.get_close_matches(name, names, 1, 0.7)
     return f" (it has {near[0]})" if near else ""
 

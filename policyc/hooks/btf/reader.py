@@ -11,6 +11,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
@@ -27,6 +28,13 @@ _HEADER = struct.Struct("=HBBIIIII")
 #: The kernel's own limits (BTF_MAX_TYPE, BTF_MAX_NAME_OFFSET).
 _MOST_TYPES = 0xFFFFF
 _MOST_STRINGS = 1 << 24
+
+#: How many structs of one name are looked at, and how many names that begin alike.
+_MOST_RECORDS = 16
+_MOST_NAMES = 1000
+
+#: How many types are kept, as the next question is often about the same ones.
+_MOST_RECENT = 8
 
 #: The kernel's names are shorter than half of this (KSYM_NAME_LEN).
 _LONGEST_NAME = 1024
@@ -65,8 +73,8 @@ class Btf:
     """The types of a file, by number and by name; those of its base are among them.
 
     `name` is what the file is called. `first` is the number of the first type that the
-    file itself brings; `len` is one more than the last number. Types are made anew each
-    time they are asked for. Damage shows when what is damaged is asked for, as a BtfError.
+    file itself brings; `len` is one more than the last number. Types are made when they
+    are asked for. Damage shows when what is damaged is asked for, as a BtfError.
     """
 
     def __init__(self, data: bytes, name: str = "", base: Btf | None = None) -> None:
@@ -82,6 +90,7 @@ class Btf:
         self._starts = _starts(header, self.first)
         self._by_name: dict[int, int | list[int]] | None = None
         self._found: dict[bytes, list[int]] = {}
+        self._recent: dict[int, t.BtfType] = {}
         self._check_strings()
 
     def __len__(self) -> int:
@@ -111,22 +120,29 @@ class Btf:
         """The types that the file itself brings, in their order."""
         return (self._read(number) for number in range(self.first, len(self)))
 
-    def named(self, name: str, *classes: type[t.BtfType], own: bool = False) -> list[t.BtfType]:
+    def named(self, name: str, *classes: type[t.BtfType], own: bool = False) -> Iterator[t.BtfType]:
         """The types of a name, those of the base first; of the given classes, if any are.
 
         `own` leaves out those of the base.
         """
-        found = self.base.named(name, *classes) if self.base and not own else []
-        mine = (self._read(number) for number in self._numbers(name))
-        return found + [item for item in mine if not classes or isinstance(item, classes)]
+        if self.base and not own:
+            yield from self.base.named(name, *classes)
+        for number in self._numbers(name):
+            item = self._read(number)
+            if not classes or isinstance(item, classes):
+                yield item
 
     def records(self, name: str, *, own: bool = False) -> list[t.Record]:
-        """The structs of a name, as with `named`."""
+        """The structs of a name, as with `named`; not more than any kernel has."""
         found = self.named(name, t.Record, own=own)
-        return [item for item in found if isinstance(item, t.Record) and not item.union]
+        structs = (item for item in found if isinstance(item, t.Record) and not item.union)
+        return list(islice(structs, _MOST_RECORDS))
 
     def strings(self, prefix: str) -> list[str]:
-        """The file's own strings that begin in a way; not all of them name types."""
+        """The file's own strings that begin in a way; not all of them name types.
+
+        BtfError if there are more than any kernel has.
+        """
         # The first string of a module has no NUL before it.
         text, wanted = b"\0" + self._strings, b"\0" + prefix.encode("ascii", "replace")
         found: list[str] = []
@@ -134,6 +150,8 @@ class Btf:
         while at >= 0:
             found.append(self.string(self._first_string + at))
             at = text.find(wanted, at + 1)
+            if len(found) > _MOST_NAMES:
+                raise BtfError("too-large", f"more than {_MOST_NAMES:,} names like {prefix}")
         return found
 
     def stripped(self, number: int, *, typedefs: bool = True) -> t.BtfType:
@@ -234,8 +252,14 @@ class Btf:
         return self._found[text]
 
     def _read(self, number: int) -> t.BtfType:
-        start = self._starts[number - self.first]
-        return Decoder(self, number, self._words, start, self._type_offset).type()
+        item = self._recent.get(number)
+        if item is None:
+            start = self._starts[number - self.first]
+            item = Decoder(self, number, self._words, start, self._type_offset).type()
+            if len(self._recent) >= _MOST_RECENT:
+                self._recent.clear()
+            self._recent[number] = item
+        return item
 
 
 class _Header:

@@ -12,6 +12,9 @@ __all__ = ["canonical", "declared_type", "spelling", "spellings"]
 _WORDS = ("signed", "unsigned", "char", "short", "int", "long")
 _DEEPEST = 16
 
+#: BPF programs have at most five parameters.
+_MOST_PARAMETERS = 8
+
 
 def canonical(text: str) -> str:
     """A type in the spelling of this module: `long unsigned int` is `unsigned long`.
@@ -45,11 +48,16 @@ def declared_type(declaration: str) -> str:
     return canonical(re.sub(r"\w+\s*$", "", declaration))
 
 
-def spelling(btf: Btf, number: int, depth: int = 0) -> str:
+def spelling(btf: Btf, number: int) -> str:
     """A type as C writes it, without restrict, volatile and tags.
 
-    Raises BtfError if the type information is damaged.
+    Functions as parameters are `(...)`. Raises BtfError if the type information is damaged.
     """
+    return _spelling(btf, number, 0, inside=False)
+
+
+def _spelling(btf: Btf, number: int, depth: int, *, inside: bool) -> str:
+    """The same at a depth, perhaps inside of a list of parameters."""
     if depth > _DEEPEST:
         return "..."
     item = btf.type(number)
@@ -65,29 +73,43 @@ def spelling(btf: Btf, number: int, depth: int = 0) -> str:
         case t.Enumeration(name=name):
             return f"enum {name}".strip()
         case t.Modifier() | t.Pointer() | t.Array() | t.Prototype():
-            return _derived(btf, item, depth + 1)
+            return _derived(btf, item, depth + 1, inside=inside)
         case _:
             return item.name
 
 
-def _derived(btf: Btf, item: t.Modifier | t.Pointer | t.Array | t.Prototype, depth: int) -> str:
+def _derived(
+    btf: Btf,
+    item: t.Modifier | t.Pointer | t.Array | t.Prototype,
+    depth: int,
+    *,
+    inside: bool,
+) -> str:
     """A type that C writes around another one."""
     match item:
         case t.Modifier(kind=kind, target=target):
-            inner = spelling(btf, target, depth)
+            inner = _spelling(btf, target, depth, inside=inside)
             if kind is not t.Kind.CONST:
                 return inner
             return f"{inner} const" if inner.endswith("*") else f"const {inner}"
         case t.Pointer(target=target):
-            inner = spelling(btf, target, depth)
+            inner = _spelling(btf, target, depth, inside=inside)
             if inner.endswith(")"):
                 return inner.replace("(", "(*)(", 1)
             return f"{inner}*" if inner.endswith("*") else f"{inner} *"
         case t.Array(element=element, length=length):
-            return f"{spelling(btf, element, depth)}[{length}]"
+            return f"{_spelling(btf, element, depth, inside=inside)}[{length}]"
         case t.Prototype(returns=returns, parameters=parameters):
-            given = [spelling(btf, p.type, depth) if p.type else "..." for p in parameters]
-            return f"{spelling(btf, returns, depth)} ({', '.join(given) or 'void'})"
+            if inside:
+                return "(...)"
+            given = [_parameter(btf, item, depth) for item in parameters[:_MOST_PARAMETERS]]
+            more = [f"{len(parameters) - len(given)} more"] if len(given) < len(parameters) else []
+            result = _spelling(btf, returns, depth, inside=True)
+            return f"{result} ({', '.join([*given, *more]) or 'void'})"
+
+
+def _parameter(btf: Btf, item: t.Parameter, depth: int) -> str:
+    return _spelling(btf, item.type, depth, inside=True) if item.type else "..."
 
 
 def spellings(btf: Btf, number: int) -> list[str]:
