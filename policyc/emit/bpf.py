@@ -241,7 +241,8 @@ def _section(
     needs = frozenset[Need]().union(*(block.needs for block in blocks))
     reads = {need.name for need in needs if need.kind == "attribute"}
     reads |= {"orders"} if hook.hook is n.HookName.THP else set()
-    reads |= uses.attributes if record else set()
+    # A record has the way from the cgroup to the root instead of its id.
+    reads |= uses.attributes - {"cgroup"} if record else set()
     first_scope = next((block.index for block in blocks if block.scope is not None), None)
     finds_paths = sum(block.finds_paths for block in blocks) + (first_scope is not None)
     under_set = Need("function", "under_set") in needs
@@ -264,7 +265,10 @@ def _section(
         combine=hook.combine.value,
         first_scope=first_scope,
         finds_paths=finds_paths,
-        walks=under_set or bool(finds_paths) or find_rule or (record and "cgroup" in reads),
+        walks=under_set
+        or bool(finds_paths)
+        or find_rule
+        or (record and "cgroup" in uses.attributes),
         find_rule=find_rule,
         under_set=under_set,
         answers=any(not isinstance(r.action, n.Pass) for b in hook.blocks for r in b.rules),

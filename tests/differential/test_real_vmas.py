@@ -8,7 +8,6 @@ what is true, /proc and the processes tell.
 from __future__ import annotations
 
 import os
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -32,9 +31,10 @@ from policyc.plan.evaluate import State
 from tests.differential.lanes import kernel
 from tests.emit.bpf_plans import random_plan, random_state
 from tests.emit.test_bpf_kernel_readers import plan_with_everything
-from tests.records.processes import Process, Vma, vmas_of
+from tests.records.processes import Process, vmas_of
 from tests.records.replay import Replay, Result
 from tests.records.ring import recorded, records_of
+from tests.records.truth import averages_of, count_of_list, status_of, wrong_about_area
 
 pytestmark = [
     pytest.mark.kernel,
@@ -295,35 +295,14 @@ def test_decisions_are_the_evaluators(profile: Profile, world: tuple[World, list
 # -- the truth
 
 
-def status_of(pid: int) -> dict[str, str]:
-    text = Path(f"/proc/{pid}/status").read_text("utf-8")
-    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-
-
-def averages() -> dict[str, int]:
-    """The system's pressure averages by attribute, in hundredths of a percent, if it has any."""
-    found: dict[str, int] = {}
-    for resource in ("memory", "cpu", "io"):
-        try:
-            text = Path("/proc/pressure", resource).read_text("ascii")
-        except OSError:
-            return {}
-        for line in text.splitlines():
-            share, *fields = line.split()
-            for item in fields[:3]:
-                window, value = item.split("=")
-                found[f"psi.{resource}.{share}.{window}"] = int(value.replace(".", ""))
-    return found
-
-
 def test_attributes_are_those_of_the_processes(world: tuple[World, list[Process]]) -> None:
     cgroups, processes = world
     profile = profiles()["thp-v12"]
     plan = plan_with_everything(profile)
     state = State({"names": frozenset(), "groups": frozenset()}, {})
-    first = averages()
+    first = averages_of(Path("/proc/pressure"), "psi", "")
     replay, records = ask(plan, profile, state, cgroups, processes)
-    second = averages()
+    second = averages_of(Path("/proc/pressure"), "psi", "")
     assert replay.check(records).wrong == []
     by_owner = {process.pid: process for process in processes}
     areas = {process.pid: {vma.start: vma for vma in vmas_of(process.pid)} for process in processes}
@@ -331,7 +310,7 @@ def test_attributes_are_those_of_the_processes(world: tuple[World, list[Process]
     for record in records:
         process, values = by_owner[record.owner], record.before.values
         vma = areas[record.owner][record.start]
-        compare_vma(values, vma)
+        assert wrong_about_area(values, vma) == []
         kinds.add((values["vma.kind"], values["vma.advice"], vma.stack, vma.locked, vma.exec))
         assert (values["task.pid"], values["task.uid"]) == (process.pid, process.report["uid"])
         assert values["task.comm"] == (process.comm or "").encode()
@@ -356,19 +335,3 @@ def test_attributes_are_those_of_the_processes(world: tuple[World, list[Process]
     assert {
         (pid, start) for pid, vmas in areas.items() for start in vmas if start < 1 << 63
     } <= seen
-
-
-def compare_vma(values: object, vma: Vma) -> None:
-    assert isinstance(values, dict)
-    assert values["vma.size"] == vma.end - vma.start
-    assert values["vma.advice"] == vma.advice
-    assert values["vma.stack"] is vma.stack
-    assert values["vma.locked"] is vma.locked
-    assert values["vma.exec"] is vma.exec
-    assert values["vma.kind"] == (vma.kind or values["vma.kind"])
-
-
-def count_of_list(text: str) -> int:
-    """How many numbers a list like "0-3,7" has."""
-    ranges = re.findall(r"(\d+)(?:-(\d+))?", text)
-    return sum(int(last or first) - int(first) + 1 for first, last in ranges)
