@@ -69,11 +69,10 @@ class Link:
         if self.descriptor < 0:
             return
         if self._handle:
-            # A disconnected link is closed and nothing else.
+            # Disconnected, so that only libbpf's memory goes: the descriptor is closed here.
             libbpf().bpf_link__disconnect(ctypes.c_void_p(self._handle))
             libbpf().bpf_link__destroy(ctypes.c_void_p(self._handle))
-        else:
-            os.close(self.descriptor)
+        os.close(self.descriptor)
         self.descriptor = -1
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from policyc.kernel import state
 from policyc.kernel.cgroups import cgroup_id
 from policyc.kernel.errors import KernelError
 from policyc.kernel.objects import load
-from tests.kernel.guest.attached import initial_state
+from policyc.kernel.session import initial_state
 from tests.kernel.guest.cgroups import Cgroups
 from tests.kernel.guest.modules import offered_signatures
 from tests.kernel.policies import Program, declared_list, policy
@@ -81,7 +81,7 @@ def _try(program: Program, cgroup: Path) -> Outcome:
     try:
         with ExitStack() as stack:
             loaded = stack.enter_context(load(program.object(), data=data))
-            state.fill(loaded, program.plan(), initial_state(program), cgroup_id)
+            state.fill(loaded, program.plan(), initial_state(program.plan()), cgroup_id)
             (used,) = loaded.programs
             verified = used.verified_instructions
             with _attaching:  # one can be the global instance

@@ -10,11 +10,12 @@ from policyc.kernel import state
 from policyc.kernel.cgroups import cgroup_id
 from policyc.kernel.links import Link
 from policyc.kernel.objects import Loaded, load
+from policyc.kernel.session import initial_state
 from policyc.plan.evaluate import State
 from tests.kernel.guest.cgroups import Cgroup
 from tests.kernel.policies import Program
 
-__all__ = ["Attached", "attached", "initial_state", "loaded"]
+__all__ = ["Attached", "attached", "loaded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,11 @@ class Attached:
     def refill(self, values: State | None = None) -> None:
         """Look its cgroups up again, since they came or went; or change its state."""
         plan = self.program.plan()
-        state.fill(self.loaded, plan, values or initial_state(self.program), cgroup_id)
+        state.fill(self.loaded, plan, values or initial_state(self.program.plan()), cgroup_id)
 
     def counters(self) -> dict[int, int]:
         """How often each rule decided, by its index."""
         return state.counters(self.loaded, self.program.plan())
-
-
-def initial_state(program: Program) -> State:
-    """The members and values that a policy is written with."""
-    plan = program.plan()
-    return State(
-        sets={item.name: frozenset(item.members) for item in plan.sets},
-        params={item.name: int(item.default) for item in plan.params},
-    )
 
 
 @contextmanager
@@ -49,7 +41,7 @@ def loaded(program: Program, data: Mapping[str, int] | None = None) -> Generator
     """Load an object, and fill its maps if it is a policy's."""
     with load(program.object(), data=data) as found:
         if program.profile:
-            state.fill(found, program.plan(), initial_state(program), cgroup_id)
+            state.fill(found, program.plan(), initial_state(program.plan()), cgroup_id)
         yield found
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from policyc.emit.records import Record
 from policyc.hooks.loader import profiles
 from policyc.kernel.objects import Loaded
+from policyc.kernel.session import initial_state
 from policyc.plan.evaluate import State
-from tests.kernel.guest.attached import Attached, initial_state, loaded
+from tests.kernel.guest.attached import Attached, loaded
 from tests.kernel.guest.cgroups import ROOT, Cgroup
 from tests.kernel.policies import Program
 from tests.records.replay import Replay
@@ -38,7 +39,7 @@ class Recording:
         self.policy = policy
         self._attached = True
         self.paths = cgroup_paths()
-        self.state = initial_state(policy.program)
+        self.state = initial_state(policy.program.plan())
 
     @property
     def loaded(self) -> Loaded:
