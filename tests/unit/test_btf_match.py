@@ -9,6 +9,7 @@ import pytest
 
 from policyc.hooks.btf import types as t
 from policyc.hooks.btf.match import Match, Status, match
+from policyc.hooks.btf.needs import Kernel
 from policyc.hooks.btf.reader import parse_btf, read_btf
 from policyc.hooks.loader import attributes, profiles
 from tests.unit.btf_bytes import FIXTURES, Builder
@@ -244,6 +245,48 @@ def test_the_whole_signature_counts(
 ) -> None:
     found = kernel_with_a_hook(*parameters, returns=returns)
     assert (found.offered == ("mthp-v2",)) is offered
+
+
+def kernel_with_values(values: dict[str, str]) -> Match:
+    """A kernel with structs that look as if they held programs, by what their data is."""
+    builder = Builder()
+    for name, data in values.items():
+        inner = builder.add(t.Kind.STRUCT, data, 8)
+        member = builder.string("data")
+        value = f"bpf_struct_ops_{name}"
+        builder.add(t.Kind.STRUCT, value, 128, (member, inner, 512), count=1)
+    return match(parse_btf(builder.data()))
+
+
+def test_only_structs_that_hold_programs_are_hooks() -> None:
+    values = {"bpf_dummy_ops": "bpf_dummy_ops", "common_value": "refcount", "link": "bpf_link"}
+    found = kernel_with_values(values)
+    assert found.struct_ops == ("bpf_dummy_ops",)
+    # Nor is one that is like no other what was meant.
+    assert found.profiles["numab-rfc1"].reasons == ("no struct bpf_numab_ops",)
+
+
+def test_a_pointer_must_lead_to_the_same_struct() -> None:
+    builder = Builder()
+    forward = builder.add(t.Kind.FWD, "right")
+    other = builder.add(t.Kind.FWD, "wrong")
+    pointers = [builder.add(t.Kind.PTR, "", target) for target in (forward, other, 0)]
+    integer = builder.integer("int")
+    members = [
+        (builder.string("right"), pointers[0], 0),
+        (builder.string("wrong"), pointers[1], 64),
+        (builder.string("any"), pointers[2], 128),
+        (builder.string("field"), integer, 3 << 24 | 192),
+    ]
+    tail = tuple(word for member in members for word in member)
+    builder.add(t.Kind.STRUCT, "holder", 32, tail, count=len(members), flag=1)
+    kernel = Kernel(parse_btf(builder.data()))
+    assert kernel.problem("struct right * holder.right") == ""
+    wrong = "struct holder.wrong is struct wrong *, not struct right *"
+    assert kernel.problem("struct right * holder.wrong") == wrong
+    assert "is void *, not" in kernel.problem("struct right * holder.any")
+    assert kernel.problem("int holder.field") == "struct holder.field is a bit-field"
+    assert "is struct right *, not int" in kernel.problem("int holder.right")
 
 
 @pytest.mark.slow

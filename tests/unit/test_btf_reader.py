@@ -133,6 +133,17 @@ def test_a_module_needs_its_own_kernel() -> None:
     with pytest.raises(BtfError) as caught:
         read_btf(REAL / "policyc_hooks.btf.xz", other)
     assert caught.value.fault == "wrong-base"
+    # A kernel that is only a little different: a few bytes of strings more or less.
+    base = Builder()
+    base.string("some name")
+    last = base.string("x")
+    # The last of them: where its strings should begin, the base has one too.
+    for difference in (-3, 3, last - len(base.strings)):
+        own = Builder(len(base.strings) + difference, 2)
+        own.add(t.Kind.FWD, "one", 0)
+        with pytest.raises(BtfError) as caught:
+            parse_btf(own.data(), "module", parse_btf(base.data()))
+        assert caught.value.fault == "wrong-base"
 
 
 def test_a_module_may_bring_what_it_continues(tmp_path: Path) -> None:
@@ -147,8 +158,13 @@ def test_a_module_may_bring_what_it_continues(tmp_path: Path) -> None:
     assert spellings(btf, number.id) == ["number", "int"]
 
 
-def elf(sections: dict[str, bytes], order: str = "<", *, wide: bool = True) -> bytes:
-    """An ELF file with some sections and nothing else."""
+def elf(
+    sections: dict[str, bytes], order: str = "<", *, wide: bool = True, many: bool = False
+) -> bytes:
+    """An ELF file with some sections and nothing else.
+
+    `many` writes the number of sections as files with more than 65,000 of them do.
+    """
     names = b"\0" + b"".join(name.encode() + b"\0" for name in (*sections, ".shstrtab"))
     contents = [*sections.values(), names]
     header, entry = ("HHIQQQIHHHHHH", "IIQQQQIIQQ") if wide else ("HHIIIIIHHHHHH", "10I")
@@ -160,7 +176,11 @@ def elf(sections: dict[str, bytes], order: str = "<", *, wide: bool = True) -> b
         body += data
         offset += len(name) + 1
     ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2, 1]) + bytes(9)
-    sizes = (0, 0, 0, struct.calcsize(order + entry), len(table), len(table) - 1)
+    count, last = len(table), len(table) - 1
+    if many:
+        table[0] = struct.pack(order + entry, 0, 0, 0, 0, 0, count, last, 0, 0, 0)
+        count, last = 0, 0xFFFF
+    sizes = (0, 0, 0, struct.calcsize(order + entry), count, last)
     fields = struct.pack(order + header, 1, 247, 1, 0, 0, at + len(body), 0, *sizes)
     return ident + fields + body + b"".join(table)
 
@@ -171,6 +191,8 @@ def test_elf_files_of_every_class(tmp_path: Path, order: str, wide: bool) -> Non
     data = V12.read_bytes()
     path = tmp_path / "vmlinux"
     path.write_bytes(elf({".text": b"code", ".BTF": data}, order, wide=wide))
+    assert all_types(read_btf(path)) == all_types(parse_btf(data))
+    path.write_bytes(elf({".text": b"code", ".BTF": data}, order, wide=wide, many=True))
     assert all_types(read_btf(path)) == all_types(parse_btf(data))
     path.write_bytes(elf({".text": b"code"}, order, wide=wide))
     with pytest.raises(BtfError, match=r"without a \.BTF section"):
