@@ -76,6 +76,7 @@ _ERRORS = {
     # 07: kernels
     "PC0701": "kernel offers no interface for the hook",
     "PC0702": "attribute cannot be read in the kernel",
+    "PC0705": "verifier of the kernel refuses the program",
 }
 
 _WARNINGS = {

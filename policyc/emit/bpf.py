@@ -19,6 +19,7 @@ from policyc.emit.c_readers import (
 from policyc.emit.c_text import byte_list, comment, tabbed
 from policyc.emit.layout import RequestLayout, answer_layout, is_pressure, request_layout
 from policyc.emit.limits import MAX_BLOCKS, MAX_FUNCTIONS, MAX_PATHS, MAX_RULES, PolicyTooLarge
+from policyc.emit.records import record_layout
 from policyc.emit.uses import Uses, expressions, uses_of
 from policyc.hooks.loader import attributes
 from policyc.hooks.model import Profile
@@ -71,14 +72,26 @@ class _Section:
     own_functions: frozenset[int]
     recorded: int
     answer_size: int
+    record_size: int
 
 
 def emit_bpf(
-    plan: n.Plan, profile: Profile, *, hook: n.HookPlan | None = None, counters: bool = True
+    plan: n.Plan,
+    profile: Profile,
+    *,
+    hook: n.HookPlan | None = None,
+    counters: bool = True,
+    record: bool = False,
 ) -> str:
-    """The C of a plan for one profile: of the given hook, or of all that the profile answers."""
+    """The C of a plan for one profile: of the given hook, or of all that the profile answers.
+
+    With `record` the program also writes each decision to a ring buffer, laid out as
+    policyc.emit.records says. That is for tests, and for programs of hooks only.
+    """
+    if record and profile.attachment == "test-run":
+        raise ValueError("a test run tells its answer itself")
     hooks = [hook] if hook else [item for item in plan.hooks if profile.answers(item.hook)]
-    return _emit(plan, [(profile, item) for item in hooks], counters)
+    return _emit(plan, [(profile, item) for item in hooks], counters, record=record)
 
 
 def emit_bpf_many(plan: n.Plan, profiles: Sequence[Profile], counters: bool = True) -> str:
@@ -90,14 +103,16 @@ def emit_bpf_many(plan: n.Plan, profiles: Sequence[Profile], counters: bool = Tr
     return _emit(plan, pairs, counters)
 
 
-def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool) -> str:
+def _emit(
+    plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool, *, record: bool = False
+) -> str:
     if not pairs:
         raise ValueError("the policy has no hook that the profile answers")
     table_plan = tables_of(plan)
     _check_size(plan, table_plan)
     texts = _texts(plan)
     names = {data: text.name for data, text in texts.items()}
-    sections = [_section(plan, table_plan, profile, hook, names) for profile, hook in pairs]
+    sections = [_section(plan, table_plan, *pair, names, record=record) for pair in pairs]
     needed = {need for section in sections for need in section.needs}
     used_texts = {need.name for need in needed if need.kind == "text"}
     used_sets = {name for section in sections for name in section.uses.sets}
@@ -118,7 +133,7 @@ def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool)
         sections=sections,
         kernel=any(not section.packed for section in sections),
         attributes={name for section in sections for name in section.uses.attributes},
-        roots={root for section in sections for root in section.roots},
+        roots=_declared_roots(sections, record=record),
         helpers={helper for section in sections for helper in section.helpers},
         functions=_functions(sections, needed),
         texts=[text for text in texts.values() if text.name in used_texts],
@@ -131,9 +146,16 @@ def _emit(plan: n.Plan, pairs: list[tuple[Profile, n.HookPlan]], counters: bool)
         path_entries=2 * len(table_plan.mask_paths),
         tables=tables,
         counters=counters,
+        record=record,
         rule_count=max((rule.index for rule in plan.rules), default=0) + 1,
         maps=bool(sets or paths or tables or counters),
     )
+
+
+def _declared_roots(sections: Iterable[_Section], *, record: bool) -> set[str]:
+    """The objects of the kernel whose types are declared; a record tells whose memory it is."""
+    roots = {root for section in sections for root in section.roots}
+    return roots | {"vma", "mm", "task"} if record else roots
 
 
 def _check_size(plan: n.Plan, table_plan: TablePlan) -> None:
@@ -157,7 +179,9 @@ def _check_size(plan: n.Plan, table_plan: TablePlan) -> None:
 def _functions(sections: Iterable[_Section], needed: set[Need]) -> frozenset[str]:
     functions = {need.name for need in needed if need.kind == "function"}
     for section in sections:
-        if any(is_pressure(need.name) for need in section.needs if need.kind == "attribute"):
+        read = {need.name for need in section.needs if need.kind == "attribute"}
+        read |= section.uses.attributes if section.record_size else set()
+        if any(is_pressure(name) for name in read):
             functions.add("percent_of_average")
         if not section.packed and section.profile.answer == "order":
             functions.add("highest_order")
@@ -201,6 +225,8 @@ def _section(
     profile: Profile,
     hook: n.HookPlan,
     texts: dict[bytes, str],
+    *,
+    record: bool,
 ) -> _Section:
     uses = uses_of(plan, hook)
     packed = profile.attachment == "test-run"
@@ -215,11 +241,12 @@ def _section(
     needs = frozenset[Need]().union(*(block.needs for block in blocks))
     reads = {need.name for need in needs if need.kind == "attribute"}
     reads |= {"orders"} if hook.hook is n.HookName.THP else set()
+    reads |= uses.attributes if record else set()
     first_scope = next((block.index for block in blocks if block.scope is not None), None)
     finds_paths = sum(block.finds_paths for block in blocks) + (first_scope is not None)
     under_set = Need("function", "under_set") in needs
     find_rule = Need("function", "find_rule") in needs
-    layout = request_layout(plan, hook) if packed else None
+    layout = request_layout(plan, hook) if packed or record else None
     answer = answer_layout(plan, hook)
     always = {"orders"} if hook.hook is n.HookName.THP else {"task.pid"}
     return _Section(
@@ -229,7 +256,7 @@ def _section(
         roots={} if packed else roots_of(profile, uses.attributes.union(always)),
         helpers=frozenset() if packed else helpers_of(profile, frozenset(reads)),
         layout=layout,
-        readers=_readers(profile, layout, reads, padded=_padded(needs, uses)),
+        readers=_readers(profile, layout if packed else None, reads, padded=_padded(needs, uses)),
         enumerators=tuple(enumerators(profile, uses.attributes, uses.enums)),
         blocks=blocks,
         needs=needs,
@@ -237,7 +264,7 @@ def _section(
         combine=hook.combine.value,
         first_scope=first_scope,
         finds_paths=finds_paths,
-        walks=under_set or bool(finds_paths) or find_rule,
+        walks=under_set or bool(finds_paths) or find_rule or (record and "cgroup" in reads),
         find_rule=find_rule,
         under_set=under_set,
         answers=any(not isinstance(r.action, n.Pass) for b in hook.blocks for r in b.rules),
@@ -245,6 +272,7 @@ def _section(
         own_functions=own_functions,
         recorded=answer.blocks,
         answer_size=answer.size,
+        record_size=record_layout(plan, hook).size if record else 0,
     )
 
 

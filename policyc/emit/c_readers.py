@@ -90,19 +90,19 @@ def kernel_reader(profile: Profile, row: AttributeRow, *, padded: bool) -> Reade
     root, text = _root(profile, row), _kernel_text(profile, row)
     body: list[str] = []
     if root != "system":
-        declaration = _ROOT_TYPES[root]
-        body += [f"{declaration} = request->{root};", ""]
+        body += [f"{_ROOT_TYPES[root]} = request->{root};", ""]
+        body += [f"HIDE({root});"] if row.absent else []
     fills = ", value)" in text
     if row.absent and root != "system":
         body += [f"if (!{root})", "    return false;"]
     if fills:
         pad = padded and row.type.kind is Kind.STRING
         if pad:
-            body += [f"if (!{text})", "    return false;", "pad_comm(value);", "return true;"]
+            body += [f"if (!{text})", "    return false;", "pad_comm(value);", "return FOUND;"]
         else:
             body += [f"return {text};"]
     elif row.absent:
-        body += [f"*value = {text};", "return true;"]
+        body += [f"*value = {text};", "return FOUND;"]
     else:
         body += [f"return {text};"]
     return Reader(row.field, c_type(row.type.kind), bool(row.absent), tuple(body))
@@ -125,10 +125,10 @@ def _derived_reader(profile: Profile, row: AttributeRow) -> Reader:
     body: list[str] = []
     left, right = (attributes()[name] for name in row.derived)
     root = _root(profile, left)
-    body += [f"{_ROOT_TYPES[root]} = request->{root};", "u64 most, taken;", ""]
+    body += [f"{_ROOT_TYPES[root]} = request->{root};", "u64 most, taken;", "", f"HIDE({root});"]
     body += [f"if (!{root})", "    return false;"]
     body += [f"most = {_kernel_text(profile, left)};", f"taken = {_kernel_text(profile, right)};"]
-    body += ["*value = most > taken ? most - taken : 0;", "return true;"]
+    body += ["*value = most > taken ? most - taken : 0;", "return FOUND;"]
     return Reader(row.field, "u64", True, tuple(body))
 
 

@@ -19,6 +19,7 @@ from policyc.kernel.objects import load
 from policyc.plan import nodes as n
 from policyc.plan.types import CGROUP, ORDERS, PERCENT, STRING, Kind
 from tests.differential.lanes import kernel
+from tests.emit.bpf_plans import random_plan
 
 pytestmark = pytest.mark.skipif(bool(kernel.available()), reason=kernel.available() or "-")
 
@@ -166,7 +167,7 @@ def test_verifier_takes_large_tables_at_a_fixed_price(profile: Profile) -> None:
         with load(compile_object(with_entry(text, entry))) as loaded:
             prices.update(program.verified_instructions for program in loaded.programs)
     assert len(prices) == 1
-    assert max(prices) < 200
+    assert max(prices) < 250
 
 
 @pytest.mark.parametrize("profile", HOOK_PROFILES, ids=lambda p: p.name)
@@ -271,3 +272,21 @@ def test_values_are_those_of_this_process() -> None:
     if own is not None and mount is not None:
         assert cgroup == Path(mount + own).stat().st_ino
         assert depth == len([part for part in own.split("/") if part])
+
+
+#: Policies for which the compiler once computed with pointers, which the verifier refuses.
+ONCE_REFUSED = [("thp-v12", 305), ("thp-v12", 1023), ("numab-rfc1", 350), ("numab-rfc1", 550)]
+
+
+@pytest.mark.parametrize(("name", "seed"), ONCE_REFUSED)
+def test_verifier_takes_programs_that_ask_twice(name: str, seed: int) -> None:
+    """Several rules look whether the same pointers are null."""
+    profile = profiles()[name]
+    entry = ENTRIES[profile.template.split(".")[0]]
+    text = emit_bpf(random_plan(seed), profile)
+    with load(compile_object(with_entry(text, entry))) as loaded:
+        assert [program.name for program in loaded.programs] == ["probe"]
+
+
+def test_comparing_with_a_quotient_needs_no_wide_product() -> None:
+    compile_object(emit_bpf(random_plan(2744), profiles()["numab-rfc1"]))

@@ -11,6 +11,8 @@ from policyc.check.kernels import check_kernels
 from policyc.diagnostics.model import Diagnostic
 from policyc.hooks.btf.match import match
 from policyc.hooks.btf.reader import read_btf
+from policyc.hooks.loader import profiles
+from policyc.kernel.verify import Attempt, Refused, diagnostic_of
 from policyc.syntax.parser import MAX_BYTES
 from tests.language.documents import ROOT
 
@@ -49,6 +51,18 @@ def on_kernel(code: str) -> CheckResult:
     return CheckResult(result.plan, diagnostics)
 
 
+def refused() -> CheckResult:
+    """What is said of a policy whose program the verifier refuses at its first rule."""
+    text = "policy example;\n\nthp {\n    deny when mm.rss < 8M;\n    otherwise pass;\n}\n"
+    result = check_text(text, "example.thp", profiles=["thp-v12"])
+    assert result.plan is not None
+    profile = profiles()["thp-v12"]
+    attempt = Attempt(result.plan.hooks[0], profile, profile, "")
+    reason = "BPF program is too large. Processed 1000001 insn"
+    found = Refused(attempt, "thp_get_order", reason, 4, 300, "")
+    return CheckResult(result.plan, (diagnostic_of(result, found),))
+
+
 SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
     "PC0105": lambda: _check(b"policy \xff;"),
     "PC0106": lambda: _check(
@@ -56,5 +70,6 @@ SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
     ),
     "PC0107": lambda: _check(b" " * (MAX_BYTES + 1)),
     "PC0512": _too_many_rules,
+    "PC0705": lambda: refused().diagnostics,
     **{code: lambda code=code: on_kernel(code).diagnostics for code in KERNEL_POLICIES},
 }
