@@ -53,7 +53,10 @@ static struct cgroup_policy *policy_of_link(struct cgroup_policies *policies,
 	return NULL;
 }
 
-/* Is there a policy on an ancestor or a descendant of @cgrp, or on itself? */
+/*
+ * Is there a policy on an ancestor or a descendant of @cgrp, or on itself? Those
+ * of removed cgroups, which are there until their links go, are no obstacle.
+ */
 static bool subtree_has_policy(struct cgroup_policies *policies,
 			       struct cgroup *cgrp)
 {
@@ -62,8 +65,9 @@ static bool subtree_has_policy(struct cgroup_policies *policies,
 
 	lockdep_assert_held(&hooks_lock);
 	hash_for_each(policies->by_cgroup, bucket, policy, node)
-		if (cgroup_is_descendant(cgrp, policy->cgroup) ||
-		    cgroup_is_descendant(policy->cgroup, cgrp))
+		if (policy->cgroup->self.flags & CSS_ONLINE &&
+		    (cgroup_is_descendant(cgrp, policy->cgroup) ||
+		     cgroup_is_descendant(policy->cgroup, cgrp)))
 			return true;
 	return false;
 }

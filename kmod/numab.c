@@ -78,7 +78,8 @@ static noinline int numab_sysctl(const struct ctl_table *table, int write,
 
 	mutex_lock(&hooks_lock);
 	if (write) {
-		WRITE_ONCE(*numab_mode, numab_user_mode);
+		if (numab_policies.count)
+			WRITE_ONCE(*numab_mode, numab_user_mode);
 		ret = static_call(write_numab_mode)(table, write, buffer, lenp, ppos);
 		WRITE_ONCE(numab_user_mode, *numab_mode);
 		numab_apply_mode();

@@ -147,9 +147,10 @@ static void notrace thp_enter(unsigned long ip, unsigned long parent_ip,
 
 	rcu_read_lock();
 	allowed = allowed_orders(vma, regs->si, type, request);
-	if (!allowed && type == TVA_PAGEFAULT && request == BIT(PMD_ORDER) &&
-	    khugepaged_may_register(vma) &&
-	    allowed_orders(vma, regs->si, TVA_KHUGEPAGED, request))
+	/* of v7 another order than the one that was asked for may be left */
+	if (!(allowed & BIT(PMD_ORDER)) && type == TVA_PAGEFAULT &&
+	    request == BIT(PMD_ORDER) && khugepaged_may_register(vma) &&
+	    allowed_orders(vma, regs->si, TVA_KHUGEPAGED, request) & BIT(PMD_ORDER))
 		khugepaged_register_later(vma);
 	rcu_read_unlock();
 	/* a request that is left as it was keeps what sysfs left of it */

@@ -23,6 +23,7 @@ _CHAPTERS = {
     "04": "Values",
     "05": "Blocks and rules",
     "06": "Profiles and the machine",
+    "07": "Kernels",
 }
 
 #: What each answer of a single-order program is to the kernel, by the words of the profiles.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from policyc.check.blocks import CheckedBlock, check_block
 from policyc.check.declarations import (
@@ -48,13 +49,12 @@ def check_text(
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     source = decode(data, name, diagnostics)
     file = parse(source, diagnostics) if source is not None else None
-    plan = None
     if file is not None:
-        try:
-            plan = _check_file(file, profiles, target or n.Target(), diagnostics)
-        except _StopError:
-            plan = None
-    return CheckResult(None if diagnostics.has_errors else plan, diagnostics.sorted())
+        with suppress(_StopError):
+            plan, blocks = _check_file(file, profiles, target or n.Target(), diagnostics)
+            if not diagnostics.has_errors:
+                return CheckResult(plan, diagnostics.sorted(), tuple(blocks))
+    return CheckResult(None, diagnostics.sorted())
 
 
 class _StopError(Exception):
@@ -66,7 +66,7 @@ def _check_file(
     profile_names: Sequence[str] | None,
     target: n.Target,
     diagnostics: Diagnostics,
-) -> n.Plan:
+) -> tuple[n.Plan, list[CheckedBlock]]:
     if any(item.code == "PC0106" for item in diagnostics.items):
         raise _StopError
     declarations = Declarations(diagnostics, target)
@@ -84,14 +84,7 @@ def _check_file(
     if diagnostics.has_errors:
         raise _StopError
     check_profiles(blocks, combine, host, chosen, declarations.let_exprs, diagnostics)
-    return lower(
-        file,
-        declarations,
-        sets,
-        blocks,
-        combine,
-        host,
-    )
+    return lower(file, declarations, sets, blocks, combine, host), blocks
 
 
 def _blocks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from policyc.diagnostics.model import Diagnostic, Diagnostics
 from policyc.hooks.model import AttributeRow
@@ -10,6 +11,9 @@ from policyc.plan import nodes as n
 from policyc.plan.types import Type
 from policyc.source import Span
 from policyc.syntax import tree as t
+
+if TYPE_CHECKING:
+    from policyc.check.blocks import CheckedBlock
 
 __all__ = ["AttributeUse", "CheckResult", "Declarations", "Typed"]
 
@@ -76,7 +80,11 @@ class Declarations:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The plan, None if there are errors, and everything that was found."""
+    """The plan, None if there are errors, and everything that was found.
+
+    `blocks` are what the plan was made of, with their places in the text.
+    """
 
     plan: n.Plan | None
     diagnostics: tuple[Diagnostic, ...]
+    blocks: tuple[CheckedBlock, ...] = ()

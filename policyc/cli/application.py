@@ -31,6 +31,7 @@ __all__ = ["VERBS", "policyc", "run"]
 VERBS = {
     "check": "Say everything that is wrong with a policy, or could be better.",
     "compile": "Write a policy as BPF C, Python and a manifest.",
+    "verify": "Load a policy through the verifier of the running kernel.",
     "decide": "Explain one decision: which rule made it, and why.",
     "simulate": "Replay a trace of requests, or compare two policies on it.",
     "profiles": "List the kernel interfaces that policies are compiled for.",
@@ -53,6 +54,7 @@ Environment:
   NO_COLOR         no colours, whatever its value
   COLUMNS          the width of the output
   POLICYC_CLANG    the clang that compiles objects
+  POLICYC_LIBBPF   the libbpf.so that loads them
   XDG_CACHE_HOME   where the tables of the grammar are kept (~/.cache)
 """
 

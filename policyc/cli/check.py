@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,22 +19,36 @@ from policyc.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from policyc.check import CheckResult
+    from policyc.check.kernels import Verdict
     from policyc.diagnostics.model import Diagnostic
+    from policyc.hooks.btf.match import Match
+    from policyc.plan.nodes import Target
 
 __all__ = ["command"]
 
 
 @click.command("check", short_help="Say everything that is wrong with a policy.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=str))
+@click.argument("files", metavar="[FILE...]", nargs=-1, type=click.Path(path_type=str))
 @profile_option(
     "Check for this kernel interface too; repeatable, and with commas. "
-    "[default: thp-v7, numab-rfc1]"
+    "[default: thp-v7, numab-rfc1; with --btf, what the kernels offer]"
+)
+@click.option(
+    "--btf",
+    "places",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=str),
+    help="Check whether the kernel with these types runs the policies: /sys/kernel/btf/vmlinux, "
+    "a vmlinux image, a module after its kernel, or a directory of them; repeatable.",
 )
 @diagnostics_format("full", "concise", "json")
 @target_options
-def command(
+def command(  # noqa: PLR0917 - click passes them by name
     files: tuple[str, ...],
     profiles: tuple[str, ...],
+    places: tuple[str, ...],
     style: str,
     page_size: str,
     pmd_order: int | None,
@@ -44,6 +58,10 @@ def command(
     One run reports every mistake, not only the first: errors, which stop compilation,
     warnings, and notes on what a kernel interface cannot express. `-` is standard input.
 
+    With `--btf`, each kernel is compared with the kernel interfaces that policyc knows, and
+    the policies with what it offers: an attribute or an event that it lacks is a finding.
+    Without a policy, that is all.
+
     `--format json` prints one document for all files; docs/reference/cli.md describes it.
 
     \b
@@ -52,18 +70,23 @@ def command(
       policyc check examples/*.thp --format concise
       policyc check fleet.thp --profile thp-v9,mthp-v2
       policyc check --page-size 64K fleet.thp
+      policyc check fleet.thp --btf /sys/kernel/btf
 
     \b
     Exit codes:
       0  no errors; there may be warnings and notes
-      1  at least one file has errors
+      1  at least one file has errors, or cannot run on one of the kernels
       2  wrong usage, or a file that cannot be read
     """
     from policyc.check import check_text
     from policyc.cli.files import read_policy
 
+    if not files and not places:
+        raise click.UsageError("Missing argument 'FILE...'.")
     target = target_of(page_size, pmd_order)
     texts = [read_policy(file) for file in files]
+    if places:
+        return _check_kernels(texts, places, profiles, target, style)
     results = [
         (name, check_text(data, name, profiles=profiles or None, target=target))
         for data, name in texts
@@ -74,6 +97,58 @@ def command(
     else:
         _print_text(found, style)
     return FINE if all(result.plan is not None for _, result in results) else NO
+
+
+def _check_kernels(
+    texts: list[tuple[bytes, str]],
+    places: tuple[str, ...],
+    profiles: tuple[str, ...],
+    target: Target,
+    style: str,
+) -> int:
+    """Check policies for some kernels too; the exit code."""
+    from policyc.cli import kernels as shown
+
+    kernels = shown.read_kernels(places)
+    found: list[tuple[str, tuple[Diagnostic, ...]]] = []
+    verdicts: dict[str, list[Verdict]] = {}
+    fine = True
+    for data, name in texts:
+        result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
+        found.append((name, tuple(sorted((*result.diagnostics, *said), key=_place))))
+        fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
+    if style == "json":
+        more = {
+            "kernels": shown.document(kernels),
+            "verdicts": shown.verdict_documents(verdicts),
+        }
+        _print_json(found, more)
+    else:
+        _print_text(found, style)
+        shown.print_kernels(kernels, after=bool(texts))
+        shown.print_verdicts(verdicts)
+    return FINE if fine else NO
+
+
+def _check_on(
+    data: bytes, name: str, kernels: dict[str, Match], profiles: tuple[str, ...], target: Target
+) -> tuple[CheckResult, tuple[Diagnostic, ...], list[Verdict]]:
+    """A policy checked for the named profiles, or those that it can use on the kernels."""
+    from policyc.check import check_text
+    from policyc.check.kernels import check_kernels
+
+    result = check_text(data, name, profiles=profiles or ("testrun",), target=target)
+    if result.plan is None:
+        return result, (), []
+    verdicts, said = check_kernels(result, kernels, profiles)
+    able = {p for verdict in verdicts for names in verdict.hooks.values() for p in names}
+    if able and not profiles:
+        result = check_text(data, name, profiles=sorted(able), target=target)
+    return result, said, verdicts
+
+
+def _place(item: Diagnostic) -> tuple[int, int, str]:
+    return item.span.start, item.span.end, item.code
 
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:
@@ -90,7 +165,9 @@ def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> 
         echo(f"{len(found)} files: {summary(everything)}")
 
 
-def _print_json(found: list[tuple[str, tuple[Diagnostic, ...]]]) -> None:
+def _print_json(
+    found: list[tuple[str, tuple[Diagnostic, ...]]], more: dict[str, Any] | None = None
+) -> None:
     """The document of all diagnostics, with what became of each file in front."""
     import json
 
@@ -108,4 +185,4 @@ def _print_json(found: list[tuple[str, tuple[Diagnostic, ...]]]) -> None:
         }
         for name, items in found
     ]
-    click.echo(json.dumps({"files": files, **document}, indent=2))
+    click.echo(json.dumps({"files": files, **document, **(more or {})}, indent=2))

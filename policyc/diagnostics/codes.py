@@ -73,6 +73,10 @@ _ERRORS = {
     # 06: profiles
     "PC0601": "profile cannot supply an attribute",
     "PC0602": "profile has no hook that the policy answers",
+    # 07: kernels
+    "PC0701": "kernel offers no interface for the hook",
+    "PC0702": "attribute cannot be read in the kernel",
+    "PC0705": "verifier of the kernel refuses the program",
 }
 
 _WARNINGS = {
@@ -88,6 +92,8 @@ _WARNINGS = {
     "PC0513": "combine for a hook without blocks",
     "PC0610": "huge pages are switched off",
     "PC0611": "shrinker has nothing to do",
+    "PC0703": "attribute is always absent in the kernel",
+    "PC0704": "enumerator does not exist in the kernel",
 }
 
 _NOTES = {

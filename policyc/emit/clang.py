@@ -66,6 +66,8 @@ def find_clang() -> str:
         return chosen
     versions: dict[int, str] = {}
     for directory in os.get_exec_path():
+        if not os.access(directory, os.R_OK | os.X_OK):
+            continue  # another user's, or not there
         for file in Path(directory).glob("clang-*"):
             numbered = re.fullmatch(r"clang-(\d+)", file.name)
             if numbered and int(numbered[1]) >= OLDEST_CLANG:

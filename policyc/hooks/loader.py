@@ -48,7 +48,7 @@ def _attribute_table() -> dict[str, Any]:
     return _read("attributes.toml")
 
 
-def _spellings(pattern: str) -> list[str]:
+def spellings_of(pattern: str) -> list[str]:
     """`a.{b,c}` as `a.b`, `a.c`."""
     parts = re.split(r"\{([^}]*)\}", pattern)
     choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
@@ -96,7 +96,7 @@ def attributes() -> dict[str, AttributeRow]:
             derived=tuple(row["derived"].split(" - ")) if "derived" in row else (),
         )
         for row in _attribute_table()["attribute"]
-        for name in _spellings(row["name"])
+        for name in spellings_of(row["name"])
     }
 
 

@@ -46,16 +46,11 @@ _HOW_TO_GET = (
 
 
 class OpenOptions(ctypes.Structure):
-    """struct bpf_object_open_opts of libbpf.h."""
+    """The beginning of struct bpf_object_open_opts of libbpf.h."""
 
     _fields_ = [
         ("sz", ctypes.c_size_t),
         ("object_name", ctypes.c_char_p),
-        ("relaxed_maps", ctypes.c_bool),
-        ("pin_root_path", ctypes.c_char_p),
-        ("attach_prog_fd", ctypes.c_uint32),
-        ("kconfig", ctypes.c_char_p),
-        ("btf_custom_path", ctypes.c_char_p),
     ]
 
 

@@ -62,19 +62,17 @@ def load(
     object_bytes: bytes,
     *,
     data: Mapping[str, int] | None = None,
-    btf: Path | None = None,
 ) -> Loaded:
     """Load a compiled object through the verifier of the running kernel.
 
     `data` are the data members of its struct_ops instances by name (`pid`, `hot_thresh`,
-    `cgroup_id`); `btf` is a file of types that relocations are resolved against instead of
-    the running kernel's.
+    `cgroup_id`).
 
     Raises Rejected if the verifier refuses a program, NotOffered if the kernel has not the
     struct_ops type, KernelToolMissing if libbpf or a capability is missing, KernelError for
     everything else, and ValueError for a data member that the object has not.
     """
-    return Loaded(object_bytes, data or {}, btf)
+    return Loaded(object_bytes, data or {})
 
 
 class Loaded:
@@ -83,14 +81,14 @@ class Loaded:
     Instances that are attached stay attached as long as their links.
     """
 
-    def __init__(self, object_bytes: bytes, data: Mapping[str, int], btf: Path | None) -> None:
+    def __init__(self, object_bytes: bytes, data: Mapping[str, int]) -> None:
         self._library = libbpf()
-        opening = _Opening(object_bytes, data, btf)
+        opening = _Opening(object_bytes, data)
         try:
             opening.load(_STATISTICS)
         except Rejected as refused:
             # Once more, to hear it all: the trace is expensive, and few programs are refused.
-            opening = _Opening(object_bytes, data, btf)
+            opening = _Opening(object_bytes, data)
             opening.load(_TRACE | _STATISTICS)
             opening.close()
             raise refused from None
@@ -218,7 +216,7 @@ class Loaded:
 class _Opening:
     """An object that libbpf has opened, on the way into the kernel."""
 
-    def __init__(self, object_bytes: bytes, data: Mapping[str, int], btf: Path | None) -> None:
+    def __init__(self, object_bytes: bytes, data: Mapping[str, int]) -> None:
         self._library = libbpf()
         # libbpf reads from here until the object is closed.
         self._bytes = ctypes.create_string_buffer(object_bytes, len(object_bytes))
@@ -226,7 +224,6 @@ class _Opening:
         options = OpenOptions(
             sz=ctypes.sizeof(OpenOptions),
             object_name=b"policy",
-            btf_custom_path=None if btf is None else os.fsencode(btf),
         )
         with messages() as said:
             self.handle = self._library.bpf_object__open_mem(

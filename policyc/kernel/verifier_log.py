@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
-__all__ = ["Statistics", "last_source_line", "reason_of", "statistics_of", "tail_of"]
+__all__ = ["Statistics", "reason_of", "source_lines", "statistics_of", "tail_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,32 @@ def tail_of(log: str, count: int) -> list[str]:
     return _lines(log)[-count:]
 
 
-def last_source_line(log: str) -> int | None:
-    """The line of the C file that the verifier looked at last, None if it does not tell.
+def source_lines(log: str, c_text: str) -> list[int]:
+    """The lines of the C on the way to the end of a log, the last one first.
 
-    Kernels from 6.10 on write `; TEXT @ FILE:LINE` (print_bpf_insn's line info in
-    verbose_linfo of kernel/bpf/log.c); older ones the text only.
+    The log follows the program; where it goes back to a branch (`from 12 to 40:`), the way
+    in front of that branch is followed. Kernels from 6.10 on tell the line
+    (`; TEXT @ FILE:LINE`, verbose_linfo of kernel/bpf/log.c); older ones its text only, which
+    is enough where it is there once.
     """
-    found = re.findall(r"^; .* @ [^\s:]+:(\d+)$", log, re.MULTILINE)
-    return int(found[-1]) if found else None
+    known = _lines_by_text(c_text)
+    found: list[int] = []
+    branch = ""
+    for line in reversed(log.splitlines()):
+        back = re.match(r"from (\d+) to \d+", line)
+        if branch:
+            branch = "" if line.startswith(branch) else branch
+        elif back:
+            branch = f"{back[1]}: ("
+        elif line.startswith("; "):
+            told = re.search(r" @ [^\s:]+:(\d+)$", line)
+            number = int(told[1]) if told else known.get(line[2:].strip())
+            found += [number] if number is not None else []
+    return found
+
+
+def _lines_by_text(c_text: str) -> dict[str, int]:
+    """The lines of the C that are there once."""
+    lines = [line.strip() for line in c_text.split("\n")]
+    counts = Counter(lines)
+    return {line: number for number, line in enumerate(lines, 1) if counts[line] == 1}

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MACHINES", "Boot", "Ended", "accelerator", "run"]
+from testbed.vm.cpio import Archive
+
+__all__ = ["MACHINES", "Boot", "Ended", "accelerator", "command_of", "run"]
 
 _QEMU = "qemu-system-x86_64"
 
@@ -70,7 +72,8 @@ class Ended:
     why: str
 
 
-def _command(boot: Boot) -> list[str]:
+def command_of(boot: Boot) -> list[str]:
+    """The command of qemu."""
     return [
         _QEMU,
         *("-accel", boot.accelerator, "-cpu", "max" if "tcg" in boot.accelerator else "host"),
@@ -91,7 +94,7 @@ def run(boot: Boot, show: Callable[[str], None]) -> Ended:
     start = time.monotonic()
     lines: queue.Queue[str | None] = queue.Queue()
     with subprocess.Popen(
-        _command(boot), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command_of(boot), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as qemu:
         reader = threading.Thread(target=_read, args=(qemu, lines), daemon=True)
         reader.start()
@@ -155,9 +158,12 @@ def accelerator(kernel: Path, directory: Path) -> str:
 def _boots_with_kvm(kernel: Path) -> bool:
     """Whether the kernel comes as far as missing its root file system within 15 s."""
     with tempfile.TemporaryDirectory(prefix="policyc-kvm-") as directory:
+        initramfs = Path(directory) / "initramfs"
+        with initramfs.open("wb") as stream:
+            Archive(stream).close()
         boot = Boot(
             kernel,
-            Path(os.devnull),
+            initramfs,
             "two-nodes",
             "kvm",
             console=Path(directory) / "console",
@@ -165,4 +171,6 @@ def _boots_with_kvm(kernel: Path) -> bool:
             timeout=15,
         )
         run(boot, lambda line: None)
+        if not boot.console.exists():
+            return False  # qemu could not even start
         return b"Unable to mount root fs" in boot.console.read_bytes()

@@ -28,7 +28,7 @@ from testbed.vm.machine import Boot, Ended, accelerator, run
 from testbed.vm.results import Counts, counts_of
 from tests.kernel.guest.kernel_log import complaints
 
-__all__ = ["main"]
+__all__ = ["main", "run_machine"]
 
 FINE, FAILED, MISSING = 0, 1, 3
 
@@ -92,7 +92,7 @@ def main() -> int:
             results / "files.tar",
             timeout=float(os.environ.get("POLICYC_VM_TIMEOUT", "900")),
         )
-        counts = _run_machine(options, boot, results)
+        counts = run_machine(options.name, boot, results)
         total = total.plus(counts)
         asked = results / "files/machines.json"
         if asked.exists():
@@ -182,7 +182,7 @@ def _pack(
     files += [(file, str(file)) for file in shared_libraries(libraries)]
     if options.modules is not None:
         for file in _files(options.modules):
-            files.append((file, f"/lib/modules/{file.name}"))
+            files.append((file, f"{_GUEST_OBJECTS}/drivers/{file.name}"))
     environment = {
         "POLICYC_LANE": options.lane,
         "POLICYC_THP": options.thp,
@@ -217,8 +217,9 @@ def _pack(
     addition.unlink()
 
 
-def _run_machine(options: _Options, boot: Boot, results: Path) -> Counts:
-    _say(f"booting {options.name} on the machine {boot.machine} ({boot.accelerator})")
+def run_machine(name: str, boot: Boot, results: Path) -> Counts:
+    """Boot, show what the tests print, and judge what they left in `results`."""
+    _say(f"booting {name} on the machine {boot.machine} ({boot.accelerator})")
     with (results / "log").open("w", encoding="utf-8") as log:
 
         def show(line: str) -> None:
@@ -227,14 +228,28 @@ def _run_machine(options: _Options, boot: Boot, results: Path) -> Counts:
 
         ended = run(boot, show)
     _say(f"VM: {ended.seconds:.1f} s")
-    if boot.output.exists() and boot.output.stat().st_size:
+    if boot.output.exists():
         try:
-            with tarfile.open(boot.output) as archive:
-                archive.extractall(results / "files", filter="data")
+            _unpack(boot.output, results / "files")
         except tarfile.TarError as error:
             _say(f"the files of the tests are damaged: {error}")
     boot.output.unlink(missing_ok=True)
     return _judge(boot, ended, results)
+
+
+def _unpack(source: Path, directory: Path) -> None:
+    """Unpack the regular files of an archive; a VM that died may have left it empty."""
+    if source.stat().st_size == 0:
+        return
+    with tarfile.open(source) as archive:
+        for member in archive:
+            target = Path(os.path.normpath(directory / member.name))
+            contents = archive.extractfile(member) if member.isfile() else None
+            if contents is None or not target.is_relative_to(directory):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with contents, target.open("wb") as copy:
+                shutil.copyfileobj(contents, copy)
 
 
 def _judge(boot: Boot, ended: Ended, results: Path) -> Counts:
@@ -262,7 +277,10 @@ def _judge(boot: Boot, ended: Ended, results: Path) -> Counts:
 
 
 def _check_results(options: _Options) -> Counts:
-    """Run the tests that look here at what the VM left."""
+    """Run the tests that look here at what the VM left.
+
+    POLICYC_COMPLETE tells them that all tests ran and not some that were chosen.
+    """
     if not any((REPOSITORY / "tests/kernel/host").glob("test_*.py")):
         return Counts()
     results = options.work / "results" / options.name
@@ -270,6 +288,7 @@ def _check_results(options: _Options) -> Counts:
     report.unlink(missing_ok=True)
     _say("checking here what the VM recorded")
     environment = {**os.environ, "POLICYC_RESULTS": str(results)}
+    environment["POLICYC_COMPLETE"] = "" if options.pytest else "1"
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "tests/kernel/host"],
         cwd=REPOSITORY,

@@ -44,8 +44,12 @@ def _machine_of(item: pytest.Item) -> str:
     return marker.args[0] if marker else _DEFAULT_MACHINE
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of other machines, and tell the host which machines those need."""
+    """Leave out the tests of other machines, and tell the host which machines those need.
+
+    Last, so that nothing is booted for tests that the command line left out.
+    """
     here = os.environ.get("POLICYC_MACHINE")
     if here is None:
         return

@@ -16,7 +16,7 @@ import json
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,7 +26,7 @@ from typing import Any
 from policyc.plan.nodes import Plan
 from tests.kernel.guest.modules import offered_signatures
 
-__all__ = ["Program", "c_program", "policy", "prepare", "thp_policy"]
+__all__ = ["Program", "c_program", "declared_list", "policy", "prepare", "thp_policy"]
 
 _REPOSITORY = Path(__file__).parents[2]
 _BPF = Path(__file__).parent / "bpf"
@@ -36,6 +36,9 @@ _QUIET = '#pragma clang diagnostic ignored "-Wunused-parameter"\n'
 
 #: All that was declared, by key.
 _declared: dict[str, Program] = {}
+
+#: Those that were declared as a list, by its name.
+_lists: dict[str, list[Program]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,16 @@ def c_program(file: str, **macros: str | int) -> Program:
     return _declared.setdefault(program.key, program)
 
 
+def declared_list(name: str, make: Callable[[], Iterable[Program]]) -> list[Program]:
+    """Declare programs that take long to make; the VM gets the list from the host."""
+    if "POLICYC_PREPARE" in os.environ:
+        _lists[name] = list(make())
+        return _lists[name]
+    return pickle.loads(
+        (Path(os.environ["POLICYC_OBJECTS"]) / "policies" / f"{name}.plist").read_bytes()
+    )
+
+
 def prepare(directory: Path) -> None:
     """Compile all that was declared into `directory`, on the host.
 
@@ -102,6 +115,9 @@ def prepare(directory: Path) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = list(pool.map(lambda p: _prepare(p, directory), _declared.values()))
     used = [name for names in made for name in names]
+    for name, programs in _lists.items():
+        (directory / f"{name}.plist").write_bytes(pickle.dumps(programs))
+        used.append(f"{name}.plist")
     for old in set(directory.glob("*.[op]*")) - {directory / name for name in used}:
         old.unlink()
     (directory / "used.json").write_text(json.dumps(used), "utf-8")

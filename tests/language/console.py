@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What of the checkout a reader's commands may name.
 _COPIED = ("README.md", "docs", "examples")
 
+#: Types of kernels, which stand for those of a reader's own.
+_KERNELS = ROOT / "tests" / "fixtures" / "btf" / "shapes"
+
 #: A command line is run if it begins with one of these; any other is there to be read.
 _RUN = ("policyc ", "cat ", "diff ", "echo ", "grep ", "head ", "ls ", "ls\n", "printf ", "wc ")
 
@@ -33,6 +36,7 @@ class Reader:
         self._work.mkdir()
         for name in _COPIED:
             _copy(ROOT / name, self._work / name)
+        _copy(_KERNELS, self._work / "kernels")
         programs = directory / "bin"
         programs.mkdir()
         launcher = programs / "policyc"

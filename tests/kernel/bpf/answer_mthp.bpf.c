@@ -6,13 +6,17 @@ struct bpf_mthp_ops {
 	unsigned long (*mthp_choose)(struct cgroup *cgrp, unsigned long orders);
 };
 
+#ifndef EMPTY
 SEC("struct_ops/mthp_choose")
 unsigned long BPF_PROG(choose, struct cgroup *cgrp, unsigned long orders)
 {
 	return answer(0, cgrp->kn->id, orders, 0);
 }
+#endif
 
-SEC(".struct_ops.link")
+INSTANCE
 struct bpf_mthp_ops mthp = {
+#ifndef EMPTY
 	.mthp_choose = (void *)choose,
+#endif
 };

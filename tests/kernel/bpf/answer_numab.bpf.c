@@ -8,13 +8,17 @@ struct bpf_numab_ops {
 	int cgroup_id;
 };
 
+#ifndef EMPTY
 SEC("struct_ops/numab_hook")
 int BPF_PROG(balance, struct task_struct *p)
 {
 	return answer(0, p->tgid, 0, 0);
 }
+#endif
 
-SEC(".struct_ops.link")
+INSTANCE
 struct bpf_numab_ops numab = {
+#ifndef EMPTY
 	.numab_hook = (void *)balance,
+#endif
 };

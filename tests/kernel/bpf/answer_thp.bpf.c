@@ -33,6 +33,7 @@ struct bpf_thp_ops {
 #endif
 };
 
+#ifndef EMPTY
 static u64 tgid_of(struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = vma->vm_mm;
@@ -53,8 +54,11 @@ int BPF_PROG(get_order, ARGUMENTS)
 
 	return answer(type, tgid_of(vma), orders, advice);
 }
+#endif
 
-SEC(".struct_ops.link")
+INSTANCE
 struct bpf_thp_ops thp = {
+#ifndef EMPTY
 	.thp_get_order = (void *)get_order,
+#endif
 };

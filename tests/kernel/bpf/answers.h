@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Programs that answer what the test wrote into a map, and note what they were
- * asked. One object per interface covers all answers.
+ * asked. One object per interface covers all answers. With -DEMPTY the instance
+ * has no program, with -DWITHOUT_LINK it is attached by its map.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -15,6 +16,12 @@ typedef __s64 s64;
 typedef int pid_t;
 
 char LICENSE[] SEC("license") = "GPL";
+
+#ifdef WITHOUT_LINK
+#define INSTANCE SEC(".struct_ops")
+#else
+#define INSTANCE SEC(".struct_ops.link")
+#endif
 
 /* What the program answers, by index: the enum tva_type, or 0. */
 struct {
@@ -39,7 +46,7 @@ struct {
 	__type(value, u64);
 } asked SEC(".maps");
 
-static s64 answer(u32 index, u64 who, u64 orders, u32 advice)
+static __attribute__((unused)) s64 answer(u32 index, u64 who, u64 orders, u32 advice)
 {
 	struct question question = { orders, who, index, advice };
 	s64 *value = bpf_map_lookup_elem(&answers, &index);

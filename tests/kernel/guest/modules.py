@@ -52,7 +52,7 @@ def _loaded() -> set[str]:
 
 def load_driver(name: str) -> None:
     """Load one of the kernel's modules and those it depends on; built-in ones are there."""
-    path = Path("/lib/modules") / f"{name}.ko"
+    path = Path(os.environ["POLICYC_OBJECTS"]) / "drivers" / f"{name}.ko"
     if name in _loaded() or not path.exists():
         return
     depends = re.search(rb"\0depends=([^\0]*)", path.read_bytes())

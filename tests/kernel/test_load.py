@@ -1,0 +1,140 @@
+"""Every example and many random policies: the verifier takes them as what they are compiled for,
+and they can be attached and detached, one after the other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.synchronize import Lock
+from pathlib import Path
+
+import pytest
+
+from policyc.kernel import state
+from policyc.kernel.cgroups import cgroup_id
+from policyc.kernel.errors import KernelError
+from policyc.kernel.objects import load
+from tests.kernel.guest.attached import initial_state
+from tests.kernel.guest.cgroups import Cgroups
+from tests.kernel.guest.modules import offered_signatures
+from tests.kernel.policies import Program, declared_list, policy
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+#: Seeds of random policies; each is compiled for every interface that can supply it.
+SEEDS = range(3_000_000, 3_000_100)
+
+SCOPED = ("mthp-v2", "numab-rfc1")
+PROFILES = (*(f"thp-{signature}" for signature in offered_signatures()), *SCOPED)
+
+#: An emulated CPU needs most of the time for libbpf, which reads the kernel's types for
+#: each object; there are two.
+WORKERS = 2
+
+_attaching: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a program; `failure` is empty if all went well."""
+
+    name: str
+    failure: str
+    verified: int = 0
+
+
+def _supplied(text: str) -> Iterator[Program]:
+    """A policy for each of the interfaces that can supply it; on the host."""
+    from policyc.check import check_text
+
+    for profile in PROFILES:
+        if check_text(text, "load.thp", profiles=[profile]).plan is not None:
+            yield policy(text, profile)
+
+
+def _examples() -> Iterator[Program]:
+    for path in sorted(EXAMPLES.glob("*.thp")):
+        yield from _supplied(path.read_text("utf-8"))
+
+
+def _random() -> Iterator[Program]:
+    from policyc.syntax.printer import format_policy
+    from tests.strategies.policies import policy_of_seed
+
+    for seed in SEEDS:
+        yield from _supplied(format_policy(policy_of_seed(seed).file))
+
+
+WRITTEN = declared_list("examples", _examples)
+RANDOM = declared_list("random", _random)
+
+
+def _try(program: Program, cgroup: Path) -> Outcome:
+    """Load a program, fill its maps, attach it, detach it."""
+    data = {"cgroup_id": cgroup.stat().st_ino} if program.profile == "numab-rfc1" else {}
+    directory = cgroup if program.profile == "mthp-v2" else None
+    verified = 0
+    try:
+        with ExitStack() as stack:
+            loaded = stack.enter_context(load(program.object(), data=data))
+            state.fill(loaded, program.plan(), initial_state(program), cgroup_id)
+            (used,) = loaded.programs
+            verified = used.verified_instructions
+            with _attaching:  # one can be the global instance
+                loaded.attach(directory).detach()
+    except KernelError as error:
+        return Outcome(f"{program.name} for {program.profile}", str(error)[-2000:], verified)
+    return Outcome(f"{program.name} for {program.profile}", "", verified)
+
+
+def _begin(lock: Lock) -> None:
+    global _attaching  # noqa: PLW0603 - how a worker gets a lock
+    _attaching = lock
+
+
+def outcomes(programs: Sequence[Program], cgroups: Cgroups) -> list[Outcome]:
+    """What becomes of some programs; each worker has a cgroup of its own."""
+    context = multiprocessing.get_context("fork")
+    directories = [cgroups.make(f"/load-{number}").directory for number in range(WORKERS)]
+    pairs = [(program, directories[i % WORKERS]) for i, program in enumerate(programs)]
+    with context.Pool(WORKERS, _begin, (context.Lock(),)) as pool:
+        return pool.starmap(_try, pairs, chunksize=1)
+
+
+def _of(programs: Sequence[Program], profile: str) -> list[Program]:
+    return [program for program in programs if program.profile == profile]
+
+
+def check(programs: Sequence[Program], cgroups: Cgroups, least: int) -> None:
+    """All of them load, and there are enough that this says something."""
+    found = outcomes(programs, cgroups)
+    failures = [f"{item.name}: {item.failure}" for item in found if item.failure]
+    assert not failures, "\n".join(failures)
+    assert len(found) >= least
+    assert all(item.verified for item in found)
+    most = max(found, key=lambda item: item.verified)
+    output = Path(os.environ["POLICYC_OUTPUT"], "verified.txt")
+    with output.open("a", encoding="utf-8") as file:
+        file.write(f"{len(found)} programs, at most {most.verified} instructions: {most.name}\n")
+
+
+def test_every_example_for_thp(signature: str, cgroups: Cgroups) -> None:
+    check(_of(WRITTEN, f"thp-{signature}"), cgroups, 10)
+
+
+def test_random_policies_for_thp(signature: str, cgroups: Cgroups) -> None:
+    check(_of(RANDOM, f"thp-{signature}"), cgroups, 50)
+
+
+@pytest.mark.parametrize("profile", SCOPED)
+def test_every_example_for_a_cgroup(profile: str, cgroups: Cgroups) -> None:
+    check(_of(WRITTEN, profile), cgroups, 2)
+
+
+@pytest.mark.parametrize("profile", SCOPED)
+def test_random_policies_for_a_cgroup(profile: str, cgroups: Cgroups) -> None:
+    check(_of(RANDOM, profile), cgroups, 10)
