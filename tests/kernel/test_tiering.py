@@ -2,8 +2,9 @@
 
 In memory tiering mode a page is promoted if a task touches it within the hot threshold after
 NUMA balancing unmapped it. The tests scan twice a second, so the time is at most 10 ms for pages
-that are read every 10 ms, and half a second to a second for those that are read every second.
-A threshold of 100 ms, which the kernel lets grow to its double, is between them.
+that are read every 10 ms, and a second and a half or more for those that are read every two
+seconds. A threshold of 50 ms, which the kernel lets grow to its double, is far from both: on
+a busy host emulated scans are slow, and the kernel has fewer of them then.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.machine("tiers")
 
 FAST, SLOW = 0, 1
 OFF, TIERING = 0, 2
-SIZE = 16 * MIB
-HOT, WARM = 0.01, 1.0  # seconds from one reading to the next
-SHORT, LONG = 100, 5000  # milliseconds
+SIZE = 4 * MIB
+HOT, WARM = 0.01, 2.0  # seconds from one reading to the next
+SHORT, LONG = 50, 5000  # milliseconds
 
 #: Above this much free memory the kernel promotes whatever is touched
 #: (kernel/sched/fair.c, pgdat_free_space_enough).
@@ -95,7 +96,7 @@ def test_the_threshold_of_the_policy_decides_in_tiering_mode(
             if decides == LONG:
                 assert moved(cgroup, WARM, 40) >= 0.9
             else:
-                assert moved(cgroup, WARM, 6) < 0.05
+                assert moved(cgroup, WARM, 7) < 0.1
 
 
 def test_a_threshold_of_zero_is_the_systems(cgroups: Cgroups, numa: Numa) -> None:
@@ -103,7 +104,7 @@ def test_a_threshold_of_zero_is_the_systems(cgroups: Cgroups, numa: Numa) -> Non
     numa.switch(TIERING)
     with attached(BALANCE, data={"cgroup_id": inside.id, "hot_thresh": 0}):
         numa.knob("hot_threshold_ms", SHORT)
-        assert moved(inside, WARM, 6) < 0.05
+        assert moved(inside, WARM, 7) < 0.1
         numa.knob("hot_threshold_ms", LONG)
         assert moved(inside, WARM, 40) >= 0.9
 
