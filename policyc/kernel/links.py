@@ -69,8 +69,8 @@ class Link:
         if self.descriptor < 0:
             return
         if self._handle:
-            # A disconnected link is closed and nothing else.
-            libbpf().bpf_link__disconnect(ctypes.c_void_p(self._handle))
+            # Closes the descriptor, which detaches the instance unless it is pinned. The
+            # descriptor of a disconnected link would stay open.
             libbpf().bpf_link__destroy(ctypes.c_void_p(self._handle))
         else:
             os.close(self.descriptor)

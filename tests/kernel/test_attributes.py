@@ -6,6 +6,7 @@ themselves and the files of the kernel tell.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -34,6 +35,9 @@ PAGE = 4096
 #: The three counters of mm.rss lag behind by up to 32 pages on each CPU (percpu_counter_batch).
 RSS_LAG = 3 * 32 * (os.cpu_count() or 1) * PAGE
 
+#: A file system that is in memory but no tmpfs.
+RAMFS = Path("/tmp/ramfs")
+
 AREAS = (
     {"name": "plain", "size": 1 << 20, "touch": True},
     {"name": "hugepage", "size": 8 << 20, "advice": "hugepage"},
@@ -44,10 +48,22 @@ AREAS = (
     {"name": "exec", "size": 65536, "exec": True},
     {"name": "memfd", "size": 1 << 20, "kind": "memfd", "touch": True},
     {"name": "shared", "size": 1 << 20, "kind": "shared", "advice": "hugepage"},
+    {"name": "file", "size": 65536, "kind": "file", "path": f"{RAMFS}/file", "touch": True},
+    {"name": "private", "size": 65536, "kind": "private", "path": f"{RAMFS}/file"},
 )
 
-#: What madvise(2) says of the areas; the kernel may keep it for those only.
+#: What the areas are, of which madvise(2) said something; the others are anonymous.
+KINDS = {"memfd": "shmem", "shared": "shmem", "file": "file", "private": "file"}
 ADVICE = {"hugepage": "hugepage", "shared": "hugepage", "nohugepage": "nohugepage"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ramfs() -> Generator[None]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    RAMFS.mkdir()
+    assert libc.mount(b"ramfs", bytes(RAMFS), b"ramfs", ctypes.c_ulong(0), None) == 0
+    yield
+    assert libc.umount(bytes(RAMFS)) == 0
 
 
 @pytest.fixture
@@ -180,8 +196,7 @@ def check_own_areas(process: Process, areas: dict[int, Vma], records: list[Recor
         start, end = process.area(str(area["name"]))
         values = by_start[start]
         assert values["vma.size"] == end - start == areas[start].end - start
-        expected = "shmem" if area["name"] in ("memfd", "shared") else "anon"
-        assert values["vma.kind"] == expected
+        assert values["vma.kind"] == KINDS.get(str(area["name"]), "anon")
         assert values["vma.advice"] == ADVICE.get(str(area["name"]), "none")
         for name in ("stack", "locked", "exec"):
             assert values[f"vma.{name}"] is bool(area.get(name)), (area["name"], name)

@@ -72,7 +72,7 @@ def check_nothing_left(act: Callable[[], None]) -> None:
     settle()
     ids, caches, used = bpf_ids(), slabs(), memory()
     act()
-    wait_for(lambda: not newer_than(ids), f"these to go: {newer_than(ids)}")
+    wait_for(lambda: not newer_than(ids), "programs, maps and links to go")
     settle()
     grown = {name: now - caches.get(name, 0) for name, now in slabs().items()}
     left = {name: more for name, more in grown.items() if more >= MOST_OBJECTS}
