@@ -242,7 +242,8 @@ def _section(
     reads = {need.name for need in needs if need.kind == "attribute"}
     reads |= {"orders"} if hook.hook is n.HookName.THP else set()
     # A record has the way from the cgroup to the root instead of its id.
-    reads |= uses.attributes - {"cgroup"} if record else set()
+    recorded = uses.attributes if record else frozenset[str]()
+    reads |= recorded - {"cgroup"}
     first_scope = next((block.index for block in blocks if block.scope is not None), None)
     finds_paths = sum(block.finds_paths for block in blocks) + (first_scope is not None)
     under_set = Need("function", "under_set") in needs

@@ -69,10 +69,11 @@ class Link:
         if self.descriptor < 0:
             return
         if self._handle:
-            # Disconnected, so that only libbpf's memory goes: the descriptor is closed here.
-            libbpf().bpf_link__disconnect(ctypes.c_void_p(self._handle))
+            # Closes the descriptor, which detaches the instance unless it is pinned. The
+            # descriptor of a disconnected link would stay open.
             libbpf().bpf_link__destroy(ctypes.c_void_p(self._handle))
-        os.close(self.descriptor)
+        else:
+            os.close(self.descriptor)
         self.descriptor = -1
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ themselves and the files of the kernel tell.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from policyc.emit.records import Record
 from policyc.plan.nodes import ConstValue
 from tests.kernel.deciding import PROBES
 from tests.kernel.guest.cgroups import ROOT, Cgroup, Cgroups
+from tests.kernel.guest.modules import hooks_loaded
 from tests.kernel.guest.numa import Numa
 from tests.kernel.guest.recording import Recording, recording
 from tests.kernel.guest.thp import Thp
@@ -29,6 +31,12 @@ from tests.records.processes import Process, Vma, vmas_of
 from tests.records.truth import averages_of, count_of_list, status_of, wrong_about_area
 
 PAGE = 4096
+
+#: The three counters of mm.rss lag behind by up to 32 pages on each CPU (percpu_counter_batch).
+RSS_LAG = 3 * 32 * (os.cpu_count() or 1) * PAGE
+
+#: A file system that is in memory but no tmpfs.
+RAMFS = Path("/tmp/ramfs")
 
 AREAS = (
     {"name": "plain", "size": 1 << 20, "touch": True},
@@ -40,15 +48,30 @@ AREAS = (
     {"name": "exec", "size": 65536, "exec": True},
     {"name": "memfd", "size": 1 << 20, "kind": "memfd", "touch": True},
     {"name": "shared", "size": 1 << 20, "kind": "shared", "advice": "hugepage"},
+    {"name": "file", "size": 65536, "kind": "file", "path": f"{RAMFS}/file", "touch": True},
+    {"name": "private", "size": 65536, "kind": "private", "path": f"{RAMFS}/file"},
 )
 
-#: What madvise(2) says of the areas; the kernel may keep it for those only.
+#: What the areas are, of which madvise(2) said something; the others are anonymous.
+KINDS = {"memfd": "shmem", "shared": "shmem", "file": "file", "private": "file"}
 ADVICE = {"hugepage": "hugepage", "shared": "hugepage", "nohugepage": "nohugepage"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ramfs() -> Generator[None]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    RAMFS.mkdir()
+    assert libc.mount(b"ramfs", bytes(RAMFS), b"ramfs", ctypes.c_ulong(0), None) == 0
+    yield
+    assert libc.umount(bytes(RAMFS)) == 0
+
+
 @pytest.fixture
-def probe(signature: str) -> Generator[Recording]:
-    """The recording policy for areas, attached."""
+def probe(request: pytest.FixtureRequest) -> Generator[Recording]:
+    """The recording policy for areas, attached: of the test's signature, or any."""
+    signature = hooks_loaded() or os.environ["POLICYC_THP"]
+    if "signature" in request.fixturenames:
+        signature = request.getfixturevalue("signature")
     with recording(PROBES[f"thp-{signature}"]) as found:
         yield found
 
@@ -59,9 +82,23 @@ def look(pid: int) -> None:
 
 
 def of(records: Iterable[Record], pid: int) -> list[Record]:
-    """The decisions about a process's memory; at least one."""
-    found = [record for record in records if record.owner == pid]
+    """The decisions about a process's memory."""
+    return [record for record in records if record.owner == pid]
+
+
+def looked(probe: Recording, pid: int) -> list[Record]:
+    """What is decided when the kernel is asked now about each area of a process."""
+    probe.take()
+    look(pid)
+    found = [r for r in of(probe.take(), pid) if r.current == os.getpid()]
     assert found
+    return found
+
+
+def number(values: Mapping[str, ConstValue], name: str) -> int:
+    """The value of a numeric attribute."""
+    found = values[name]
+    assert isinstance(found, int)
     return found
 
 
@@ -77,7 +114,7 @@ def check_averages(
     """Averages are between those that the files told before and after."""
     for name in first:
         low, high = sorted((first[name], second[name]))
-        assert low <= int(values[name]) <= high, name
+        assert low <= number(values, name) <= high, name
 
 
 def bytes_of(text: str) -> int | None:
@@ -85,7 +122,7 @@ def bytes_of(text: str) -> int | None:
     return None if text == "max" else int(text)
 
 
-def test_attributes_of_processes(probe: Recording, cgroups: Cgroups) -> None:
+def test_attributes_of_processes(signature: str, probe: Recording, cgroups: Cgroups) -> None:
     limited = cgroups.make("/probe/limited")
     deep = cgroups.make("/probe/a/b/c/d")
     plain = cgroups.make("/" + "/".join(["deep"] * 34), memory=False)
@@ -98,31 +135,28 @@ def test_attributes_of_processes(probe: Recording, cgroups: Cgroups) -> None:
     ):
         for process, cgroup in ((one, limited), (two, deep), (three, plain)):
             check_process(probe, process, cgroup)
-        look(one.pid)
-        record = of(probe.take(), one.pid)[0]
+        record = looked(probe, one.pid)[0]
     check_averages(record.before.values, first, psi(None))
 
 
 def check_process(probe: Recording, process: Process, cgroup: Cgroup) -> None:
     areas = {vma.start: vma for vma in vmas_of(process.pid)}
     status = status_of(process.pid)
-    probe.take()
     memory, pressure = memory_of(cgroup), psi(cgroup)
-    look(process.pid)
+    records = looked(probe, process.pid)
     after = psi(cgroup)
     assert memory_of(cgroup) == memory
-    records = of(probe.take(), process.pid)
     assert {record.start for record in records} == {a for a in areas if a < 1 << 63}
     for record in records:
         values = record.before.values
-        assert record.current == os.getpid()
         assert wrong_about_area(values, areas[record.start]) == []
         assert values["event"] == "smaps"
         assert (values["task.pid"], values["task.uid"]) == (process.pid, process.report["uid"])
         assert values["task.comm"] == (process.comm or "").encode()
         check_cgroup(probe, record, cgroup, memory)
         assert values["mm.size"] == int(status["VmSize"].split()[0]) * 1024
-        assert values["mm.rss"] == int(status["VmRSS"].split()[0]) * 1024
+        rss = int(status["VmRSS"].split()[0]) * 1024
+        assert abs(number(values, "mm.rss") - rss) <= RSS_LAG
         check_averages(values, pressure, after)
         assert values["node.count"] == count_of_list(online_nodes())
         assert values["node.id"] == node_of(record.cpu)
@@ -153,7 +187,6 @@ def check_cgroup(
     usage, most = memory
     assert values["memory.usage"] == usage
     assert values["memory.max"] == (most if most is not None else (1 << 63) - PAGE)
-    assert values["memory.free"] == int(values["memory.max"]) - usage
 
 
 def check_own_areas(process: Process, areas: dict[int, Vma], records: list[Record]) -> None:
@@ -163,8 +196,7 @@ def check_own_areas(process: Process, areas: dict[int, Vma], records: list[Recor
         start, end = process.area(str(area["name"]))
         values = by_start[start]
         assert values["vma.size"] == end - start == areas[start].end - start
-        expected = "shmem" if area["name"] in ("memfd", "shared") else "anon"
-        assert values["vma.kind"] == expected
+        assert values["vma.kind"] == KINDS.get(str(area["name"]), "anon")
         assert values["vma.advice"] == ADVICE.get(str(area["name"]), "none")
         for name in ("stack", "locked", "exec"):
             assert values[f"vma.{name}"] is bool(area.get(name)), (area["name"], name)
@@ -181,7 +213,7 @@ def node_of(cpu: int) -> int:
 
 @pytest.mark.usefixtures("swapping")
 def test_events_and_orders(
-    probe: Recording, thp: Thp, cgroups: Cgroups, lane: str, signature: str
+    signature: str, probe: Recording, thp: Thp, cgroups: Cgroups, lane: str
 ) -> None:
     """Why and for which orders the kernel asks is what was done to the memory."""
     for order in (2, 4):
@@ -194,7 +226,9 @@ def test_events_and_orders(
             assert callable(do)
             do(*arguments)
             found = [r for r in probe.take() if r.owner == workload.pid and r.start == region.start]
-            return [(str(r.before.values["event"]), int(r.before.values["orders"])) for r in found]
+            return [
+                (str(r.before.values["event"]), number(r.before.values, "orders")) for r in found
+            ]
 
         faults = asked(workload.touch, region)
         workload.advise(region, "dontneed")
@@ -207,14 +241,12 @@ def test_events_and_orders(
         wait_for(lambda: workload.smaps(region)["Swap"] > 0, "swap-out")
         probe.take()
         swap_in = asked(workload.read, region)
-    if signature == "v9":
-        # It cannot leave a request alone: the answer is the highest order.
-        assert {event for event, _ in faults} == {"pagefault"}
-    else:
-        assert faults == [("pagefault", 1 << 9)] * 2
-    assert {event for event, _ in small} == {"pagefault"}
-    assert (1 << 9) - 1 in {orders for _, orders in small}
-    assert set(collapse) == {("forced_collapse", 1 << 9)}
+    # A fault may also ask for khugepaged, whether that shall look at the process.
+    assert [item for item in faults if item[0] != "khugepaged"] == [("pagefault", 1 << 9)] * 2
+    assert set(faults) <= {("pagefault", 1 << 9), ("khugepaged", 1 << 9)}
+    assert ("pagefault", (1 << 9) - 1) in small
+    assert ("forced_collapse", 1 << 9) in collapse
+    assert set(collapse) <= {("forced_collapse", 1 << 9), ("khugepaged", 1 << 9)}
     assert {event for event, _ in smaps} == {"smaps"}
     assert all(orders & 1 << 9 for _, orders in smaps)
     if lane == "patched":
@@ -241,44 +273,41 @@ def test_khugepaged_asks_for_the_owner(probe: Recording, thp: Thp, cgroups: Cgro
 
 
 def khugepaged_in(probe: Recording, workload: Workload) -> list[Record]:
-    events = of_none(probe.take(), workload.pid)
+    events = of(probe.take(), workload.pid)
     return [record for record in events if record.before.values["event"] == "khugepaged"]
-
-
-def of_none(records: Iterable[Record], pid: int) -> list[Record]:
-    return [record for record in records if record.owner == pid]
 
 
 def test_what_changes_is_seen_at_once(probe: Recording, cgroups: Cgroups) -> None:
     """The name, the cgroup, the limit and the sizes are those of the moment."""
     first, second = cgroups.make("/first"), cgroups.make("/second")
     with Process(comm="before", cgroup=first.directory, areas=AREAS) as process:
-        look(process.pid)
-        before = of(probe.take(), process.pid)[0].before
+        before = looked(probe, process.pid)[0].before
         process.do("name", "after")
         second.add(process.pid)
         second.write("memory.max", 64 << 20)
         process.do("touch", "hugepage")
-        probe.take()
-        look(process.pid)
-        after = of(probe.take(), process.pid)[0].before
+        after = looked(probe, process.pid)[0].before
     assert (before.values["task.comm"], after.values["task.comm"]) == (b"before", b"after")
     assert (before.lineage[0], after.lineage[0]) == (first.id, second.id)
-    assert int(before.values["memory.max"]) > after.values["memory.max"] == 64 << 20
-    assert int(after.values["mm.rss"]) - int(before.values["mm.rss"]) >= 8 << 20
+    assert number(before.values, "memory.max") == (1 << 63) - PAGE
+    assert number(after.values, "memory.max") == 64 << 20
+    grown = number(after.values, "mm.rss") - number(before.values, "mm.rss")
+    assert grown >= (8 << 20) - RSS_LAG
 
 
 def test_memory_without_an_owner(probe: Recording, thp: Thp) -> None:
     """A process ends while somebody reads its smaps: its memory is there, its owner is not."""
     thp.size(9, "never")
-    for attempt in range(20):
+    for attempt in range(8):
         with Workload() as workload:
-            region = workload.map(256 * MIB)
-            workload.touch(region)
+            workload.touched(128 * MIB)
+            start = time.monotonic()
+            look(workload.pid)
+            duration = time.monotonic() - start
             probe.take()
             reader = threading.Thread(target=read_until_gone, args=(workload.pid,))
             reader.start()
-            time.sleep(0.01 * (attempt + 1))
+            time.sleep(duration * (attempt + 1) / 9)
             os.kill(workload.pid, signal.SIGKILL)
             reader.join()
             ownerless = [record for record in probe.take() if not record.owner]
@@ -289,9 +318,9 @@ def test_memory_without_an_owner(probe: Recording, thp: Thp) -> None:
     for record in ownerless:
         values = record.before.values
         assert not values.keys() & {"task.pid", "task.uid", "task.comm", "cgroup.depth"}
-        assert not values.keys() & {"memory.usage", "memory.max", "memory.free"}
+        assert not values.keys() & {"memory.usage", "memory.max"}
         assert record.before.lineage == ()
-        assert int(values["mm.size"]) >= values["vma.size"] > 0
+        assert number(values, "mm.size") >= number(values, "vma.size") > 0
     assert probe.replay().check(ownerless).wrong == []
 
 
@@ -310,8 +339,7 @@ def test_a_process_that_outlives_its_cgroups_directory(probe: Recording, cgroups
         Cgroup(ROOT).add(process.pid)
         gone.directory.rmdir()
         cgroups.make("/gone/again")
-        look(process.pid)
-        records = of(probe.take(), process.pid)
+        records = looked(probe, process.pid)
         assert {record.before.lineage for record in records} == {(Cgroup(ROOT).id,)}
         assert all(record.before.values["cgroup.depth"] == 0 for record in records)
         assert not any(name.startswith("cgroup.psi") for name in records[0].before.values)
@@ -325,14 +353,11 @@ def test_pressure_that_is_real(probe: Recording, cgroups: Cgroups) -> None:
     with Workload(squeezed) as workload:
         workload.send("churn", 2, 16 * MIB, 6)
         time.sleep(5)
-        probe.take()
         first = psi(squeezed), psi(None)
-        look(workload.pid)
+        records = looked(probe, workload.pid)
         second = psi(squeezed), psi(None)
-        records = [r for r in probe.take() if r.owner == workload.pid and r.current == os.getpid()]
         workload.receive()
-    assert records
-    assert records[0].before.values["cgroup.psi.memory.some.avg10"] > 0
+    assert number(records[0].before.values, "cgroup.psi.memory.some.avg10") > 0
     for own, of_all in zip(first, second, strict=True):
         check_averages(records[0].before.values, own, of_all)
 
@@ -348,10 +373,11 @@ def test_attributes_of_tasks(cgroups: Cgroups, numa: Numa, thp: Thp) -> None:
         Process(comm="balanced", uid=1003, cgroup=inside.directory, areas=AREAS) as process,
     ):
         found: list[Record] = []
+        probe.take()
 
         def asked() -> list[Record]:
             process.do("spin", 200)
-            found.extend(of_none(probe.take(), process.pid))
+            found.extend(of(probe.take(), process.pid))
             return found
 
         wait_for(asked, "the hook to be asked")
@@ -381,5 +407,4 @@ def test_attributes_of_cgroups(cgroups: Cgroups, thp: Thp) -> None:
         assert record.before.lineage == (inside.id, above.id, Cgroup(ROOT).id)
         assert values["cgroup.depth"] == 2
         assert values["memory.max"] == 128 << 20
-        assert 0 < int(values["memory.usage"]) <= 128 << 20
-        assert int(values["memory.free"]) <= (128 << 20)
+        assert 0 < number(values, "memory.usage") <= 128 << 20

@@ -155,7 +155,7 @@ def _kind(system: str | None, *, mapped: bool, name: str) -> str | None:
         return None if special else "anon"
     if name.startswith(("/memfd:", "/SYSV", "/dev/zero (deleted)")):
         return "shmem"
-    # An overlay's areas belong to the files below it, of which /proc does not tell.
-    if system is None or system == "overlay":
+    # An overlay's areas belong to the files below it, and the first root is a tmpfs or not.
+    if system in (None, "overlay", "rootfs"):
         return None
     return "shmem" if system == "tmpfs" else "file"

@@ -21,7 +21,9 @@ def status_of(pid: int) -> dict[str, str]:
 def averages_of(directory: Path, prefix: str, ending: str) -> dict[str, int]:
     """The pressure averages in a directory by attribute, in hundredths of a percent.
 
-    Empty where there are none; a kernel may lack some of the lines.
+    Empty where there are none; a kernel may lack some of the lines. Of the whole system, the
+    file tells 0 for "full" of the CPU, whatever the kernel has counted (psi_show of
+    kernel/sched/psi.c), so that is left out.
     """
     found: dict[str, int] = {}
     for resource in ("memory", "cpu", "io"):
@@ -31,6 +33,8 @@ def averages_of(directory: Path, prefix: str, ending: str) -> dict[str, int]:
             return {}
         for line in text.splitlines():
             share, *fields = line.split()
+            if (prefix, resource, share) == ("psi", "cpu", "full"):
+                continue
             for item in fields[:3]:
                 window, value = item.split("=")
                 found[f"{prefix}.{resource}.{share}.{window}"] = int(value.replace(".", ""))

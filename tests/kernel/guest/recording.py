@@ -10,10 +10,13 @@ from pathlib import Path
 
 from policyc.emit.records import Record
 from policyc.hooks.loader import profiles
+from policyc.kernel.cgroups import cgroup_id
+from policyc.kernel.links import Link
 from policyc.kernel.objects import Loaded
 from policyc.kernel.session import initial_state
+from policyc.kernel.state import fill
 from policyc.plan.evaluate import State
-from tests.kernel.guest.attached import Attached, loaded
+from tests.kernel.guest.attached import loaded
 from tests.kernel.guest.cgroups import ROOT, Cgroup
 from tests.kernel.policies import Program
 from tests.records.replay import Replay
@@ -35,35 +38,31 @@ def cgroup_paths() -> dict[int, str]:
 class Recording:
     """A recording policy at work; `paths` are those of cgroups that there were meanwhile."""
 
-    def __init__(self, policy: Attached) -> None:
-        self.policy = policy
-        self._attached = True
+    def __init__(self, program: Program, found: Loaded, link: Link | None) -> None:
+        self.program = program
+        self.loaded = found
+        self.link = link
+        self.plan = program.plan()
         self.paths = cgroup_paths()
-        self.state = initial_state(policy.program.plan())
-
-    @property
-    def loaded(self) -> Loaded:
-        """The object with its maps."""
-        return self.policy.loaded
+        self.state = initial_state(program.plan())
 
     def change(self, state: State) -> None:
         """Have other members and values from now on."""
         self.state = state
-        self.policy.refill(state)
+        fill(self.loaded, self.plan, state, cgroup_id)
 
     def replay(self) -> Replay:
         """The policy as the evaluator has it."""
-        plan = self.policy.program.plan()
         self.paths |= cgroup_paths()
-        profile = profiles()[self.policy.program.profile]
-        hook = next(item for item in plan.hooks if profile.answers(item.hook))
-        return Replay(plan, hook, profile, self.state, self.paths)
+        profile = profiles()[self.program.profile]
+        hook = next(item for item in self.plan.hooks if profile.answers(item.hook))
+        return Replay(self.plan, hook, profile, self.state, self.paths)
 
     def stop(self) -> None:
         """Detach the policy; its records stay."""
-        if self._attached:
-            self.policy.link.detach()
-        self._attached = False
+        if self.link is not None:
+            self.link.detach()
+        self.link = None
 
     def take(self) -> list[Record]:
         """The decisions since the last call; for few of them, since the VM is slow."""
@@ -75,7 +74,7 @@ class Recording:
         """Detach, and leave the decisions to the host, which replays them; how many there are."""
         self.stop()
         data, asked, dropped = recorded(self.loaded)
-        program = self.policy.program
+        program = self.program
         self.paths |= cgroup_paths()
         about = {
             "name": program.name,
@@ -101,12 +100,16 @@ def _texts(members: frozenset[bytes | str]) -> list[list[str]]:
 
 @contextmanager
 def recording(
-    program: Program, *, cgroup: Cgroup | None = None, data: Mapping[str, int] | None = None
+    program: Program,
+    *,
+    cgroup: Cgroup | None = None,
+    data: Mapping[str, int] | None = None,
+    attach: bool = True,
 ) -> Generator[Recording]:
-    """Attach a recording policy, at most as long as the block lasts."""
+    """Load a recording policy, and attach it at most as long as the block lasts."""
     with loaded(program, data) as found:
-        link = found.attach(cgroup.directory if cgroup else None)
-        recording = Recording(Attached(program, found, link))
+        link = found.attach(cgroup.directory if cgroup else None) if attach else None
+        recording = Recording(program, found, link)
         try:
             yield recording
         finally:
