@@ -38,8 +38,7 @@ build_image() {
 	} >"$build/.config"
 	make -C "$tree" O="$build" olddefconfig
 	make -C "$tree" O="$build" -j"$(nproc)" bzImage
-	objcopy -O binary --only-section=.BTF --set-section-flags .BTF=alloc \
-		"$build/vmlinux" "$dir/vmlinux.btf"
+	objcopy -O binary -j .BTF "$build/vmlinux" "$dir/vmlinux.btf"
 	cp "$build/.config" "$dir/config"
 	cp "$build/arch/x86/boot/bzImage" "$dir/bzImage"
 }
