@@ -28,6 +28,7 @@ from tests.kernel.guest.thp import Thp
 from tests.kernel.guest.waiting import wait_for
 from tests.kernel.guest.workload import MIB, Workload
 from tests.records.processes import Process, Vma, vmas_of
+from tests.records.replay import Replay
 from tests.records.truth import averages_of, count_of_list, status_of, wrong_about_area
 
 PAGE = 4096
@@ -60,7 +61,7 @@ ADVICE = {"hugepage": "hugepage", "shared": "hugepage", "nohugepage": "nohugepag
 @pytest.fixture(scope="module", autouse=True)
 def ramfs() -> Generator[None]:
     libc = ctypes.CDLL(None, use_errno=True)
-    RAMFS.mkdir()
+    RAMFS.mkdir(exist_ok=True)
     assert libc.mount(b"ramfs", bytes(RAMFS), b"ramfs", ctypes.c_ulong(0), None) == 0
     yield
     assert libc.umount(bytes(RAMFS)) == 0
@@ -144,7 +145,7 @@ def check_process(probe: Recording, process: Process, cgroup: Cgroup) -> None:
     status = status_of(process.pid)
     memory, pressure = memory_of(cgroup), psi(cgroup)
     records = looked(probe, process.pid)
-    after = psi(cgroup)
+    replay, after = probe.replay(), psi(cgroup)
     assert memory_of(cgroup) == memory
     assert {record.start for record in records} == {a for a in areas if a < 1 << 63}
     for record in records:
@@ -153,7 +154,7 @@ def check_process(probe: Recording, process: Process, cgroup: Cgroup) -> None:
         assert values["event"] == "smaps"
         assert (values["task.pid"], values["task.uid"]) == (process.pid, process.report["uid"])
         assert values["task.comm"] == (process.comm or "").encode()
-        check_cgroup(probe, record, cgroup, memory)
+        check_cgroup(replay, record, cgroup, memory)
         assert values["mm.size"] == int(status["VmSize"].split()[0]) * 1024
         rss = int(status["VmRSS"].split()[0]) * 1024
         assert abs(number(values, "mm.rss") - rss) <= RSS_LAG
@@ -175,11 +176,11 @@ def memory_of(cgroup: Cgroup) -> tuple[int, int | None] | None:
 
 
 def check_cgroup(
-    probe: Recording, record: Record, cgroup: Cgroup, memory: tuple[int, int | None] | None
+    replay: Replay, record: Record, cgroup: Cgroup, memory: tuple[int, int | None] | None
 ) -> None:
     values, depth = record.before.values, cgroup.path.count("/")
     assert record.before.lineage[0] == cgroup.id
-    assert probe.replay().path(record.before.lineage) == cgroup.path
+    assert replay.path(record.before.lineage) == cgroup.path
     assert values["cgroup.depth"] == depth
     assert len(record.before.lineage) == min(32, depth + 1)
     if memory is None:

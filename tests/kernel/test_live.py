@@ -16,7 +16,7 @@ from tests.kernel.guest.workload import MIB, Workload
 from tests.kernel.policies import policy, thp_policy
 
 PROCESSES = 8
-UPDATES = 30
+UPDATES = 20
 SIZE = 4 * MIB
 OLD_ORDER, NEW_ORDER = 2, 4
 
@@ -65,30 +65,22 @@ def test_update_while_processes_fault(thp: Thp, cgroups: Cgroups, signature: str
         new = stack.enter_context(recording(NEW[signature], attach=False))
         before = thp.counts("anon_fault_alloc")
         for workload in workloads:
-            workload.send("churn", 1, MIB, 3)
+            workload.send("churn", 1, MIB, 1.5)
         for number in range(UPDATES):
             assert old.link is not None
             old.link.update((new, old)[number % 2].loaded)
         touched = [workload.receive()["pages"] for workload in workloads]
         after = thp.counts("anon_fault_alloc")
-        decided = [check_only(item, order) for item, order in ((old, 2), (new, 4))]
         old.stop()
         assert huge(workloads[0]) == SIZE
+        # The host looks whether each of these follows from the policy that made it.
+        assert old.keep(f"live-{signature}-old") > 100
+        assert new.keep(f"live-{signature}-new") > 100
     assert min(touched) >= MIB // 4096
-    assert min(decided) > 100
     used = {order for order in after if after[order] > before[order]}
     # Without a policy it would have been the PMD size, or all that sysfs allows.
     assert used == {OLD_ORDER, NEW_ORDER}
     assert PMD_ORDER not in used
-
-
-def check_only(policy: Recording, order: int) -> int:
-    """How many decisions a policy made, all of which follow from it alone."""
-    records = policy.take()
-    answers = {record.raw for record in records if record.before.values["orders"] != 1 << PMD_ORDER}
-    assert answers == {order}
-    assert policy.replay().check(records[:200]).wrong == []
-    return len(records)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Self
 from policyc.kernel.maps import Map
 from policyc.kernel.objects import Loaded
 
-__all__ = ["Ring", "recorded", "records_of"]
+__all__ = ["Ring", "counts", "recorded", "records_of"]
 
 #: What the kernel puts in front of each record: its length with two flag bits, and an offset.
 _HEADER = struct.Struct("=II")
@@ -83,12 +83,15 @@ def records_of(data: bytes) -> Iterator[bytes]:
         place += _taken(length)
 
 
+def counts(loaded: Loaded) -> tuple[int, int]:
+    """How often a recording program was asked, and how many decisions found no room."""
+    value = loaded.map("record_counts").lookup(bytes(4))
+    assert value is not None
+    asked, dropped = struct.unpack("=QQ", value)
+    return asked, dropped
+
+
 def recorded(loaded: Loaded) -> tuple[bytes, int, int]:
-    """The records of a program that nobody asks now, how often it was asked, and how many
-    decisions found no room."""
+    """The records of a program that nobody asks now, and its counts."""
     with Ring(loaded.map("records")) as ring:
-        data = ring.take()
-    counts = loaded.map("record_counts").lookup(bytes(4))
-    assert counts is not None
-    asked, dropped = struct.unpack("=QQ", counts)
-    return data, asked, dropped
+        return ring.take(), *counts(loaded)

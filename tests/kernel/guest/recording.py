@@ -20,7 +20,7 @@ from tests.kernel.guest.attached import loaded
 from tests.kernel.guest.cgroups import ROOT, Cgroup
 from tests.kernel.policies import Program
 from tests.records.replay import Replay
-from tests.records.ring import recorded, records_of
+from tests.records.ring import counts, recorded, records_of
 
 __all__ = ["Recording", "cgroup_paths", "recording"]
 
@@ -57,6 +57,10 @@ class Recording:
         profile = profiles()[self.program.profile]
         hook = next(item for item in self.plan.hooks if profile.answers(item.hook))
         return Replay(self.plan, hook, profile, self.state, self.paths)
+
+    def asked(self) -> int:
+        """How many decisions it has made."""
+        return counts(self.loaded)[0]
 
     def stop(self) -> None:
         """Detach the policy; its records stay."""
