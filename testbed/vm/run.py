@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,19 @@ class _Options:
         return self.pytest or ("tests/kernel",)
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A VM: the machine, and which share of its tests ("1/2"), empty for all of them."""
+
+    machine: str
+    share: str = ""
+
+    @property
+    def name(self) -> str:
+        """Names its files."""
+        return f"{self.machine}-{self.share.partition('/')[0]}" if self.share else self.machine
+
+
 def main() -> int:
     """Exit code: 0 all passed, 1 some failed, 3 the tests cannot run."""
     options = _parse()
@@ -75,31 +89,58 @@ def main() -> int:
     _say(f"prepared in {time.monotonic() - start:.1f} s")
 
     chosen = accelerator(options.kernel, options.work)
-    pending = [_DEFAULT_MACHINE]
+    shutil.rmtree(options.work / "results" / options.name, ignore_errors=True)
     total = Counts()
-    for machine in pending:
-        results = options.work / "results" / options.name / machine
-        shutil.rmtree(results, ignore_errors=True)
-        (results / "files").mkdir(parents=True)
-        initramfs = images / "initramfs"
-        _pack(options, machine, base, prepared, initramfs)
-        boot = Boot(
-            options.kernel,
-            initramfs,
-            machine,
-            chosen,
-            results / "console",
-            results / "files.tar",
-            timeout=float(os.environ.get("POLICYC_VM_TIMEOUT", "900")),
-        )
-        counts = run_machine(options.name, boot, results)
-        total = total.plus(counts)
-        asked = results / "files/machines.json"
-        if asked.exists():
-            pending += [m for m in json.loads(asked.read_text("utf-8")) if m not in pending]
+    jobs = _jobs(options)
+    with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
+        # A machine that emulates a CPU keeps one of ours busy.
+        for counts in pool.map(lambda job: _run(options, job, base, prepared, chosen), jobs):
+            total = total.plus(counts)
+    for machine in _asked(options) - {job.machine for job in jobs}:
+        total = total.plus(_run(options, _Job(machine), base, prepared, chosen))
     total = total.plus(_check_results(options))
     print(f"{options.name}: {total}", flush=True)
     return FINE if total.good else FAILED
+
+
+def _jobs(options: _Options) -> list[_Job]:
+    """The VMs to boot: all of them, or one to find out which tests were chosen."""
+    if options.pytest:
+        return [_Job(_DEFAULT_MACHINE)]
+    return [_Job(_DEFAULT_MACHINE, "1/2"), _Job(_DEFAULT_MACHINE, "2/2"), _Job("tiers")]
+
+
+def _asked(options: _Options) -> set[str]:
+    """The machines that tests need which the others have left out."""
+    files = (options.work / "results" / options.name).glob("*/files/machines.json")
+    return {machine for file in files for machine in json.loads(file.read_text("utf-8"))}
+
+
+def _run(
+    options: _Options,
+    job: _Job,
+    base: Path,
+    prepared: Sequence[tuple[Path, str]],
+    chosen: str,
+) -> Counts:
+    """Boot one VM, and judge what came out."""
+    results = options.work / "results" / options.name / job.name
+    (results / "files").mkdir(parents=True)
+    initramfs = options.work / "images" / f"initramfs-{job.name}"
+    _pack(options, job, base, prepared, initramfs)
+    boot = Boot(
+        options.kernel,
+        initramfs,
+        job.machine,
+        chosen,
+        results / "console",
+        results / "files.tar",
+        timeout=float(os.environ.get("POLICYC_VM_TIMEOUT", "900")),
+    )
+    try:
+        return run_machine(options.name, boot, results, f"{job.name}: " if job.share else "")
+    finally:
+        initramfs.unlink()
 
 
 def _parse() -> _Options:
@@ -170,7 +211,7 @@ def _files(top: Path) -> Iterator[Path]:
 
 def _pack(
     options: _Options,
-    machine: str,
+    job: _Job,
     base: Path,
     prepared: Sequence[tuple[Path, str]],
     target: Path,
@@ -186,7 +227,8 @@ def _pack(
     environment = {
         "POLICYC_LANE": options.lane,
         "POLICYC_THP": options.thp,
-        "POLICYC_MACHINE": machine,
+        "POLICYC_MACHINE": job.machine,
+        "POLICYC_SHARE": job.share,
         "POLICYC_OUTPUT": _GUEST_OUTPUT,
         "POLICYC_OBJECTS": _GUEST_OBJECTS,
         "POLICYC_LIBBPF": f"{_GUEST_OBJECTS}/lib/libbpf.so.1",
@@ -217,13 +259,13 @@ def _pack(
     addition.unlink()
 
 
-def run_machine(name: str, boot: Boot, results: Path) -> Counts:
-    """Boot, show what the tests print, and judge what they left in `results`."""
+def run_machine(name: str, boot: Boot, results: Path, prefix: str = "") -> Counts:
+    """Boot, show what the tests print behind `prefix`, and judge what they left in `results`."""
     _say(f"booting {name} on the machine {boot.machine} ({boot.accelerator})")
     with (results / "log").open("w", encoding="utf-8") as log:
 
         def show(line: str) -> None:
-            print(line, flush=True)
+            print(prefix + line, flush=True)
             log.write(line + "\n")
 
         ended = run(boot, show)

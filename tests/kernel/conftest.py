@@ -56,8 +56,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elsewhere = [item for item in items if _machine_of(item) != here]
     machines = sorted({_machine_of(item) for item in elsewhere})
     Path(os.environ["POLICYC_OUTPUT"], "machines.json").write_text(json.dumps(machines), "utf-8")
-    items[:] = [item for item in items if _machine_of(item) == here]
+    items[:] = _shared([item for item in items if _machine_of(item) == here])
     config.hook.pytest_deselected(items=elsewhere)
+
+
+def _shared(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The share of the tests that is for this VM: every other file, for each signature."""
+    number, _, shares = os.environ.get("POLICYC_SHARE", "").partition("/")
+    if not shares:
+        return items
+    groups: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault((_signature_of(item), item.path.name), []).append(item)
+    return [
+        item
+        for place, group in enumerate(groups.values(), 1)
+        if place % int(shares) == int(number) % int(shares)
+        for item in group
+    ]
+
+
+def _signature_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("signature", "")) if callspec else ""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
