@@ -89,7 +89,7 @@ def of(records: Iterable[Record], pid: int) -> list[Record]:
 
 def looked(probe: Recording, pid: int) -> list[Record]:
     """What is decided when the kernel is asked now about each area of a process."""
-    probe.take()
+    probe.discard()
     look(pid)
     found = [r for r in of(probe.take(), pid) if r.current == os.getpid()]
     assert found
@@ -128,7 +128,6 @@ def test_attributes_of_processes(signature: str, probe: Recording, cgroups: Cgro
     deep = cgroups.make("/probe/a/b/c/d")
     plain = cgroups.make("/" + "/".join(["deep"] * 34), memory=False)
     limited.write("memory.max", 512 << 20)
-    first = psi(None)
     with (
         Process(comm="limited", uid=1001, cgroup=limited.directory, areas=AREAS) as one,
         Process(comm="exactly15bytes!", cgroup=deep.directory, areas=AREAS) as two,
@@ -136,8 +135,9 @@ def test_attributes_of_processes(signature: str, probe: Recording, cgroups: Cgro
     ):
         for process, cgroup in ((one, limited), (two, deep), (three, plain)):
             check_process(probe, process, cgroup)
+        first = psi(None)
         record = looked(probe, one.pid)[0]
-    check_averages(record.before.values, first, psi(None))
+        check_averages(record.before.values, first, psi(None))
 
 
 def check_process(probe: Recording, process: Process, cgroup: Cgroup) -> None:
@@ -221,7 +221,7 @@ def test_events_and_orders(
         thp.size(order, "always")
     with Workload(cgroups.make("/in")) as workload:
         region = workload.map(4 * MIB)
-        probe.take()
+        probe.discard()
 
         def asked(do: object, *arguments: Any) -> list[tuple[str, int]]:
             assert callable(do)
@@ -240,7 +240,7 @@ def test_events_and_orders(
         smaps = asked(workload.smaps, region)
         workload.advise(region, "pageout")
         wait_for(lambda: workload.smaps(region)["Swap"] > 0, "swap-out")
-        probe.take()
+        probe.discard()
         swap_in = asked(workload.read, region)
     # A fault may also ask for khugepaged, whether that shall look at the process.
     assert [item for item in faults if item[0] != "khugepaged"] == [("pagefault", 1 << 9)] * 2
@@ -261,7 +261,7 @@ def test_khugepaged_asks_for_the_owner(probe: Recording, thp: Thp, cgroups: Cgro
     with Workload(inside, "collapsed") as workload:
         region = workload.map(4 * MIB, offset=2 * MIB - 65536)
         workload.touch(region)
-        probe.take()
+        probe.discard()
         thp.wake_khugepaged()
         found: list[Record] = []
         wait_for(lambda: found.extend(khugepaged_in(probe, workload)) or found, "khugepaged")
@@ -301,11 +301,13 @@ def test_memory_without_an_owner(probe: Recording, thp: Thp) -> None:
     thp.size(9, "never")
     for attempt in range(8):
         with Workload() as workload:
+            thp.mode("never")  # so that nobody is asked about all these pages
             workload.touched(128 * MIB)
+            thp.mode("always")
             start = time.monotonic()
             look(workload.pid)
             duration = time.monotonic() - start
-            probe.take()
+            probe.discard()
             reader = threading.Thread(target=read_until_gone, args=(workload.pid,))
             reader.start()
             time.sleep(duration * (attempt + 1) / 9)
@@ -374,7 +376,7 @@ def test_attributes_of_tasks(cgroups: Cgroups, numa: Numa, thp: Thp) -> None:
         Process(comm="balanced", uid=1003, cgroup=inside.directory, areas=AREAS) as process,
     ):
         found: list[Record] = []
-        probe.take()
+        probe.discard()
 
         def asked() -> list[Record]:
             process.do("spin", 200)
@@ -399,7 +401,7 @@ def test_attributes_of_cgroups(cgroups: Cgroups, thp: Thp) -> None:
     above, inside = cgroups.make("/above"), cgroups.make("/above/inside")
     with recording(PROBES["mthp-v2"], cgroup=above) as probe, Workload(inside) as workload:
         inside.write("memory.max", 128 << 20)
-        probe.take()
+        probe.discard()
         workload.touched(4 * MIB)
         records = probe.take()
     assert records

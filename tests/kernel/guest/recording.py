@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from policyc.emit.records import Record
@@ -68,11 +69,15 @@ class Recording:
             self.link.detach()
         self.link = None
 
-    def take(self) -> list[Record]:
-        """The decisions since the last call; for few of them, since the VM is slow."""
+    def discard(self) -> None:
+        """Forget the decisions up to now."""
+        recorded(self.loaded)
+
+    def take(self, every: int = 1) -> list[Record]:
+        """The decisions since the last call, or one of `every`; for few, since the VM is slow."""
         data, _, dropped = recorded(self.loaded)
         assert dropped == 0
-        return list(self.replay().records(records_of(data)))
+        return list(self.replay().records(islice(records_of(data), None, None, every)))
 
     def keep(self, name: str) -> int:
         """Detach, and leave the decisions to the host, which replays them; how many there are."""

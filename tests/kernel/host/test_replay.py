@@ -75,13 +75,13 @@ def test_there_are_enough_of_them(capsys: pytest.CaptureFixture[str]) -> None:
         decisions[about["profile"]] += result.decisions
         changed[about["profile"]] += result.changed
         reasons.setdefault(about["profile"], Counter()).update(events)
-    if not decisions:
-        pytest.skip("the VM ran no test that records decisions")
     with capsys.disabled():
         for name, count in sorted(decisions.items()):
             counted = ", ".join(f"{key} {value}" for key, value in reasons[name].most_common())
             changes = f"{changed[name]} with values that changed meanwhile"
             sys.stdout.write(f"\n{name}: {count} decisions replayed, {changes}; {counted}\n")
+    if not os.environ.get("POLICYC_COMPLETE"):
+        pytest.skip("only chosen tests ran in the VM, so their decisions need not be enough")
     assert decisions.total() >= LEAST
     assert {"mthp-v2", "numab-rfc1"} <= decisions.keys()
     for name in decisions:
