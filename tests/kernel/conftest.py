@@ -56,8 +56,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elsewhere = [item for item in items if _machine_of(item) != here]
     machines = sorted({_machine_of(item) for item in elsewhere})
     Path(os.environ["POLICYC_OUTPUT"], "machines.json").write_text(json.dumps(machines), "utf-8")
-    items[:] = _shared([item for item in items if _machine_of(item) == here])
-    config.hook.pytest_deselected(items=elsewhere)
+    mine = _shared([item for item in items if _machine_of(item) == here])
+    chosen = set(mine)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = mine
 
 
 def _shared(items: list[pytest.Item]) -> list[pytest.Item]:
