@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -110,9 +111,12 @@ def command(
     data, name = read_policy(file)
     target = target_of(page_size, pmd_order)
     other = read_kernels([place]) if place is not None else {}
-    running = _running()
-    kernels = other or {"this kernel": running}
-    result, names, said = _checked(data, name, kernels, profiles, target, asked=bool(other))
+    if len(other) > 1:
+        raise Failure(f"{place} has {len(other)} kernels", USAGE, "name the file of one of them")
+    running = cache(_running)  # asked only of a policy without errors
+    result, names, said = _checked(
+        data, name, lambda: other or {"this kernel": running()}, profiles, target, asked=bool(other)
+    )
     if not as_json:
         show_diagnostics([item for item in said if not _note(item)], style, err=True)
     if result.plan is None or _errors(said):
@@ -120,7 +124,7 @@ def command(
             emit_json(_document(name, [], said))
             return NO
         raise Failure(f"{name} is not verified: {_summary(said)}", NO)
-    wanted = attempts(result.plan, names, running)
+    wanted = attempts(result.plan, names, running())
     outcomes = [_verify(result.plan, _stand_in(item) if other else item) for item in wanted]
     refused = [item for item in outcomes if isinstance(item, Refused)]
     verified = [item for item in outcomes if isinstance(item, Verified)]
@@ -158,7 +162,7 @@ def _running() -> Match:
 def _checked(
     data: bytes,
     name: str,
-    kernels: Mapping[str, Match],
+    kernels: Callable[[], Mapping[str, Match]],
     profiles: tuple[str, ...],
     target: Target,
     *,
@@ -174,7 +178,7 @@ def _checked(
     if result.plan is None:
         return result, {}, result.diagnostics
     verdicts, said = check_kernels(
-        result, kernels, [item for item in profiles if item != "testrun"]
+        result, kernels(), [item for item in profiles if item != "testrun"]
     )
     able = {hook: names for verdict in verdicts for hook, names in verdict.hooks.items()}
     names: dict[HookName, Sequence[str]] = {}

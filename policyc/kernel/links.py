@@ -30,7 +30,6 @@ class Link:
         """`handle` is libbpf's struct bpf_link, or 0 for a link that is a descriptor only."""
         self._handle = handle
         self._map_name = map_name
-        self._pinned = False
         self.descriptor = descriptor
 
     def update(self, other: Loaded) -> None:
@@ -55,7 +54,6 @@ class Link:
         error = libbpf().bpf_obj_pin(self.descriptor, os.fsencode(path))
         if error:
             raise KernelError(f"the link of {self._map_name} cannot be pinned to {path}", error)
-        self._pinned = True
 
     def detach(self) -> None:
         """Detach the instance, also from under a pin; nothing happens the second time."""
@@ -69,8 +67,7 @@ class Link:
         if self.descriptor < 0:
             return
         if self._handle:
-            # Closes the descriptor, which detaches the instance unless it is pinned. The
-            # descriptor of a disconnected link would stay open.
+            # For a struct_ops link that is to close its descriptor, and a pin holds it still.
             libbpf().bpf_link__destroy(ctypes.c_void_p(self._handle))
         else:
             os.close(self.descriptor)

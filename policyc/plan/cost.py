@@ -119,6 +119,7 @@ def hook_cost(plan: n.Plan, hook: n.HookPlan, tables: TablePlan) -> int:
     """
     conditions: list[n.Expr] = []
     again: list[n.Expr] = []
+    anywhere: list[n.Expr] = []
     total, steps = _FRAME, list[int]()
     for block in hook.blocks:
         of_block = tables.of_block(hook.hook, block.index).values()
@@ -129,11 +130,15 @@ def hook_cost(plan: n.Plan, hook: n.HookPlan, tables: TablePlan) -> int:
         total += _RULE * len(left) + (_WALK + _TABLE) * len(of_block)
         asked = [rule.condition for rule in left if rule.condition is not None]
         asked += [condition for table in of_block for condition in table.run.rest]
+        anywhere += asked if block.scope is None else []
         again += asked if conditions else []
         conditions += asked
     parts = list(reachable(plan, conditions))
     total += sum(map(_node_cost, [*parts, *reachable(plan, again)]))
+    # Paths are found for the first scope, and once in the block without one, which is before it.
     scoped = any(block.scope is not None for block in hook.blocks)
-    if scoped or any(isinstance(part, (n.UnderPath, n.IsPath)) for part in parts):
-        total += _WALK
+    asked_before = any(
+        isinstance(part, (n.UnderPath, n.IsPath)) for part in reachable(plan, anywhere)
+    )
+    total += _WALK * (scoped + asked_before)
     return total + _EXIT * sum(count for count in steps if has_own_function(count, steps))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,11 @@ import pytest
 from policyc.check import check_text
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.places import policy_lines
+from policyc.hooks.btf import Btf
 from policyc.hooks.loader import profiles
 from policyc.kernel.library import unavailable
 from policyc.kernel.verifier_log import reason_of, source_lines
-from tests.cli.commands import invoke
+from tests.cli.commands import command, environment, invoke, run
 from tests.differential.compare import checked_plan
 from tests.language.documents import ROOT
 from tests.strategies.policies import policy_of_seed
@@ -216,12 +219,49 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/nowhere/clang" in result.stderr
 
 
+def test_without_libbpf() -> None:
+    result = run("verify", "-", stdin=PAIR.encode(), POLICYC_LIBBPF="/nowhere/libbpf.so.1")
+    assert result.returncode == 3
+    assert b"/nowhere/libbpf.so.1" in result.stderr
+    assert b"make libbpf" in result.stderr
+
+
+@loads
+@pytest.mark.kernel
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is not installed")
+def test_without_the_right_to_load_programs() -> None:
+    result = subprocess.run(
+        ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command("verify", "-")],
+        input=PAIR.encode(),
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert result.returncode == 3
+    assert b"the right to load BPF programs is missing" in result.stderr
+    assert b"CAP_BPF" in result.stderr
+    assert result.stdout == b""
+
+
+def test_without_the_types_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def running() -> list[Btf]:
+        raise FileNotFoundError(2, "No such file or directory", "/sys/kernel/btf/vmlinux")
+
+    monkeypatch.setattr("policyc.hooks.btf.running", running)
+    result = invoke("verify", "-", stdin=PAIR)
+    assert result.exit_code == 3
+    assert "CONFIG_DEBUG_INFO_BTF" in result.stderr
+    # What is wrong with the policy is said all the same.
+    assert invoke("verify", "-", stdin="policy x; thp { deny; }").exit_code == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("nowhere.thp",),
         ("-", "--btf", "/nowhere"),
         ("-", "--btf", "/dev/null"),
+        ("-", "--btf", str(SHAPES)),
         ("-", "--profile", "thp-v8"),
     ],
 )

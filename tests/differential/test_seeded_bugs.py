@@ -135,7 +135,7 @@ C_TEXT = {
     "sums wrap": ("return a + b < a ? ~0ULL : a + b;", "return a + b;"),
     "differences wrap": ("return a > b ? a - b : 0;", "return a - b;"),
     "half of an overflow is missed": ("middle >> 32 || ", ""),
-    "a quotient by zero is the dividend": ("return b ? a / b : 0;", "return b ? a / b : a;"),
+    "a quotient by zero is the dividend": ("b ? a / b : 0;", "b ? a / b : a;"),
     "what follows a name counts": ("\tpad_comm(value);\n", ""),
     "a name equals its beginning": ("text->bytes, size)", "text->bytes, size - 1)"),
     "a rollout takes one more": ("% 10000 >= ", "% 10000 > "),
