@@ -49,11 +49,14 @@ static int check_alone(void)
 	return 0;
 }
 
+/* Without BTF the kernel registers nothing, and calls it a success. */
 static int register_types(void)
 {
-	return register_bpf_struct_ops(&thp_struct_ops, bpf_thp_ops) ?:
-	       register_bpf_struct_ops(&mthp_struct_ops, bpf_mthp_ops) ?:
-	       register_bpf_struct_ops(&numab_struct_ops, bpf_numab_ops);
+	int ret = register_bpf_struct_ops(&thp_struct_ops, bpf_thp_ops) ?:
+		  register_bpf_struct_ops(&mthp_struct_ops, bpf_mthp_ops) ?:
+		  register_bpf_struct_ops(&numab_struct_ops, bpf_numab_ops);
+
+	return ret ?: mthp_struct_ops.func_models[0].nr_args ? 0 : -ENOENT;
 }
 
 /* Also after an initialisation that ended early. */
@@ -90,7 +93,7 @@ static int __init hooks_module_init(void)
 	if (!ret) {
 		ret = register_types();
 		if (ret)
-			pr_err("no struct_ops: %d (is the module without BTF?)\n", ret);
+			pr_err("no struct_ops: %d (was it built without vmlinux or pahole?)\n", ret);
 	}
 	if (!ret) {
 		pr_info("bpf_thp_ops (v%d), bpf_mthp_ops, bpf_numab_ops\n", signature);

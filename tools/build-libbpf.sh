@@ -67,8 +67,9 @@ need pkg-config pkg-config
 need /usr/include/libelf.h libelf-dev
 need /usr/include/zlib.h zlib1g-dev
 if [ ${#missing[@]} != 0 ]; then
-	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 		give_up "missing packages; as root: apt-get install ${missing[*]}"
+	fi
 	echo "Installing ${missing[*]} ..."
 	apt-get update -qq >/dev/null 2>&1 || true
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
