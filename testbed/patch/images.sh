@@ -11,6 +11,7 @@
 # removed in the end (2.5 GB), unless KEEP=1 is set.
 
 IMAGES=(v12 v9 v7)
+# shellcheck disable=SC2034  # for patched
 IMAGE_PACKAGES=(bc bison flex libssl-dev)
 
 # One directory per source package, patch and configuration
