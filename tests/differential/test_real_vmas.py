@@ -16,6 +16,7 @@ from random import Random
 
 import pytest
 
+from policyc.check import check_text
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.clang import compile_object
 from policyc.emit.records import Record
@@ -238,12 +239,18 @@ def ask(
     plan: n.Plan,
     profile: Profile,
     state: State,
-    cgroups: World,
-    processes: list[Process],
+    world: tuple[World, list[Process]],
+    mistake: tuple[str, str] = ("", ""),
 ) -> tuple[Replay, list[Record]]:
-    """Everything that the program decided in one round over the processes."""
+    """Everything that the program decided in one round over the processes.
+
+    `mistake` is text of the C and what stands in its place.
+    """
+    cgroups, processes = world
     (hook,) = plan.hooks
     text = asked_by_iterator(emit_bpf(plan, profile, record=True), profile)
+    assert mistake[0] in text
+    text = text.replace(*mistake) if mistake[0] else text
     with load(compile_object(text)) as loaded:
         fill(loaded, plan, state, cgroups.id)
         for process in processes:
@@ -277,19 +284,18 @@ def plans_for(profile: Profile, count: int) -> Iterator[tuple[int, n.Plan]]:
 
 @pytest.mark.parametrize("profile", [*THP, NUMA], ids=lambda p: p.name)
 def test_decisions_are_the_evaluators(profile: Profile, world: tuple[World, list[Process]]) -> None:
-    cgroups, processes = world
     result, outcomes = Result(), set[tuple[int, ...]]()
     # A task is asked about once, an area for several reasons.
     thp = profile.member == "thp_get_order"
     for seed, plan in plans_for(profile, 10 if thp else 40):
         state = random_state(Random(seed))
-        replay, records = ask(plan, profile, state, cgroups, processes)
+        replay, records = ask(plan, profile, state, world)
         replay.check(records, result)
         outcomes |= {(seed, record.raw, *(f or 0 for f in record.fired)) for record in records}
     assert result.wrong == []
     assert result.decisions > (5000 if thp else 300)
     assert result.changed * 100 < result.decisions
-    assert len(outcomes) > 30, "the policies decide too much alike to find a mistake"
+    assert len(outcomes) > 15, "the policies decide too much alike to find a mistake"
 
 
 # -- the truth
@@ -301,7 +307,7 @@ def test_attributes_are_those_of_the_processes(world: tuple[World, list[Process]
     plan = plan_with_everything(profile)
     state = State({"names": frozenset(), "groups": frozenset()}, {})
     first = averages_of(Path("/proc/pressure"), "psi", "")
-    replay, records = ask(plan, profile, state, cgroups, processes)
+    replay, records = ask(plan, profile, state, world)
     second = averages_of(Path("/proc/pressure"), "psi", "")
     assert replay.check(records).wrong == []
     by_owner = {process.pid: process for process in processes}
@@ -335,3 +341,58 @@ def test_attributes_are_those_of_the_processes(world: tuple[World, list[Process]
     assert {
         (pid, start) for pid, vmas in areas.items() for start in vmas if start < 1 << 63
     } <= seen
+
+
+#: In the C: reading something else, and deciding something else.
+WRONG_READERS = [
+    ("#define VM_EXEC 0x4UL", "#define VM_EXEC 0x2UL"),
+    ("vma->vm_end - vma->vm_start", "vma->vm_end - vma->vm_start + 1"),
+    ("s_magic == TMPFS_MAGIC", "s_magic != TMPFS_MAGIC"),
+]
+WRONG_DECISIONS = [
+    ("decision->orders & opinion->orders", "decision->orders | opinion->orders"),
+    ("vma_size > 65536ULL", "vma_size >= 65536ULL"),
+    ("? (int)highest_order", "? 1 + (int)highest_order"),
+    ("return thp_answer(opinion, 0, 2)", "return thp_answer(opinion, 0, 1)"),
+]
+
+SEEDED = """
+policy seeded;
+thp {
+    allow 16K..64K | pmd when vma.size > 64K;
+    deny when vma.exec or vma.kind is shmem;
+    otherwise pass;
+}
+thp for cgroup "/a" { otherwise allow 32K | pmd; }
+"""
+
+
+def seeded_plan() -> n.Plan:
+    plan = check_text(SEEDED, "seeded.thp", profiles=["thp-v12"]).plan
+    assert plan is not None
+    return plan
+
+
+@pytest.mark.parametrize("mistake", WRONG_READERS)
+def test_the_truth_tells_a_wrong_reader(
+    mistake: tuple[str, str], world: tuple[World, list[Process]]
+) -> None:
+    _, processes = world
+    _, records = ask(
+        plan_with_everything(profiles()["thp-v12"]),
+        profiles()["thp-v12"],
+        State({"names": frozenset(), "groups": frozenset()}, {}),
+        world,
+        mistake,
+    )
+    areas = {process.pid: {vma.start: vma for vma in vmas_of(process.pid)} for process in processes}
+    assert any(wrong_about_area(r.before.values, areas[r.owner][r.start]) for r in records)
+
+
+@pytest.mark.parametrize("mistake", [("", ""), *WRONG_DECISIONS])
+def test_the_replay_tells_a_wrong_decision(
+    mistake: tuple[str, str], world: tuple[World, list[Process]]
+) -> None:
+    plan, state = seeded_plan(), State({}, {})
+    replay, records = ask(plan, profiles()["thp-v12"], state, world, mistake)
+    assert bool(replay.check(records).wrong) == bool(mistake[0])
