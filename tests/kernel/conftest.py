@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _shared(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The share of the tests that is for this VM: every other file, for each signature."""
+    """The share of the tests that is for this VM, by files and signatures ("1/3")."""
     number, _, shares = os.environ.get("POLICYC_SHARE", "").partition("/")
     if not shares:
         return items

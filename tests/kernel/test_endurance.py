@@ -138,14 +138,14 @@ def modules_lines() -> list[str]:
     return [line for line in lines if line.startswith("policyc_hooks")]
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(CYCLES, marks=pytest.mark.slow)])
-def test_the_module_comes_and_goes(cgroups: Cgroups, lane: str, count: int) -> None:
+@pytest.mark.slow
+def test_the_module_comes_and_goes(cgroups: Cgroups, lane: str) -> None:
     if lane != "stock":
         pytest.skip("the hooks are built in")
     cgroup = cgroups.make("/in")
     signatures = modules.offered_signatures()
 
-    def act(count: int = count) -> None:
+    def act(count: int = CYCLES) -> None:
         with ExitStack() as stack:
             workloads = [stack.enter_context(Workload(cgroup)) for _ in range(2)]
             for number in range(count):
