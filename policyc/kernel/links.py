@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from policyc.kernel.closing import Closing
 from policyc.kernel.errors import KernelError
 from policyc.kernel.library import LinkCreateOptions, libbpf
 
@@ -23,7 +23,7 @@ _BPF_STRUCT_OPS = 44
 _BPF_F_CGROUP_FD = 1 << 7
 
 
-class Link:
+class Link(Closing):
     """An attached instance, until it is detached or the block ends; a pinned one stays."""
 
     def __init__(self, handle: int, descriptor: int, map_name: str) -> None:
@@ -73,17 +73,6 @@ class Link:
         else:
             os.close(self.descriptor)
         self.descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def attach_to_cgroup(map_descriptor: int, cgroup: Path, map_name: str) -> Link:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn
 
+from policyc.kernel.closing import Closing
 from policyc.kernel.errors import KernelError, KernelToolMissing, NotOffered, Rejected
 from policyc.kernel.library import (
     STRUCT_OPS_VERSION,
@@ -75,7 +75,7 @@ def load(
     return Loaded(object_bytes, data or {})
 
 
-class Loaded:
+class Loaded(Closing):
     """An object in the kernel until it is closed; a context manager.
 
     Instances that are attached stay attached as long as their links.
@@ -200,17 +200,6 @@ class Loaded:
     def close(self) -> None:
         """Unload what nothing else holds."""
         self._opening.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Opening:

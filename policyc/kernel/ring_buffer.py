@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from types import TracebackType
-from typing import Self
 
+from policyc.kernel.closing import Closing
 from policyc.kernel.errors import KernelError
 from policyc.kernel.library import libbpf
 from policyc.kernel.maps import Map
@@ -15,7 +14,7 @@ __all__ = ["RingBuffer"]
 _Sample = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
-class RingBuffer:
+class RingBuffer(Closing):
     """A reader of a BPF_MAP_TYPE_RINGBUF; a context manager."""
 
     def __init__(self, map: Map) -> None:
@@ -45,14 +44,3 @@ class RingBuffer:
         if self._handle:
             libbpf().ring_buffer__free(ctypes.c_void_p(self._handle))
             self._handle = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

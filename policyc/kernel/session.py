@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from policyc.emit.bpf import emit_bpf
 from policyc.hooks.model import Profile
 from policyc.kernel import state as live
 from policyc.kernel.cgroups import cgroup_id, directory_of, mount_point
+from policyc.kernel.closing import Closing
 from policyc.kernel.errors import KernelError
 from policyc.kernel.links import Link
 from policyc.kernel.objects import Loaded, load
@@ -65,7 +64,7 @@ class _Region:
     attached: dict[int, Attachment] = field(default_factory=dict[int, Attachment])
 
 
-class Session:
+class Session(Closing):
     """Attaches every hook of a plan; a context manager that detaches them again.
 
     `chosen` pairs hooks with the profiles they are loaded for, `build` compiles C. Either all
@@ -159,17 +158,6 @@ class Session:
             item.cgroup is not None and item.cgroup != path and is_under(path, item.cgroup)
             for item in self.attachments
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _cgroups(instance: Instance) -> Iterator[tuple[int, str | None]]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from policyc.emit.bpf import emit_bpf
 from policyc.emit.layout import answer_layout, params_layout, request_layout
 from policyc.hooks.loader import profiles
+from policyc.kernel.closing import Closing
 from policyc.kernel.state import path_elements, set_keys
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
-from tests.differential.lanes.closing import Closing
 
 __all__ = ["HostLane", "available"]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from policyc.emit.layout import answer_layout, request_layout
 from policyc.kernel import state as live
+from policyc.kernel.closing import Closing
 from policyc.kernel.library import unavailable
 from policyc.kernel.objects import load
 from policyc.kernel.testrun import TestRun
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
-from tests.differential.lanes.closing import Closing
 
 __all__ = ["MAY_GOTO", "KernelLane", "available", "has_may_goto"]
 

@@ -1,4 +1,4 @@
-"""What all lanes have in common: they hold something that must be let go."""
+"""What everything has in common that holds something of the kernel: it must be let go."""
 
 from __future__ import annotations
 
