@@ -27,7 +27,16 @@ from policyc.kernel.verifier_log import reason_of, source_lines
 from policyc.plan import nodes as n
 from policyc.source import Span
 
-__all__ = ["STAND_IN", "Attempt", "Refused", "Verified", "attempts", "diagnostic_of", "verify"]
+__all__ = [
+    "STAND_IN",
+    "Attempt",
+    "Refused",
+    "Verified",
+    "attempts",
+    "diagnostic_of",
+    "has_may_goto",
+    "verify",
+]
 
 #: The profile that is loaded where the kernel has not the hook.
 STAND_IN = "testrun"
@@ -112,7 +121,7 @@ def verify(plan: n.Plan, attempt: Attempt) -> Verified | Refused:
     but for Rejected.
     """
     c_text = emit_bpf(plan, attempt.loaded, hook=attempt.hook)
-    if attempt.why and _has_may_goto():
+    if attempt.why and has_may_goto():
         c_text = f"#define POLICYC_MAY_GOTO\n{c_text}"
     data = compile_object(c_text, name=_C_FILE)
     try:
@@ -128,7 +137,7 @@ def verify(plan: n.Plan, attempt: Attempt) -> Verified | Refused:
         return _refused(plan, attempt, c_text, refused)
 
 
-def _has_may_goto() -> bool:
+def has_may_goto() -> bool:
     """Whether a stand-in can go up the tree of cgroups as the programs for the hooks do.
 
     may_goto came with 6.9; without it the verifier follows each level.

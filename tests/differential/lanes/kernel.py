@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Sequence
 
 from policyc.emit.layout import answer_layout, request_layout
@@ -12,6 +10,7 @@ from policyc.kernel.closing import Closing
 from policyc.kernel.library import unavailable
 from policyc.kernel.objects import load
 from policyc.kernel.testrun import TestRun
+from policyc.kernel.verify import has_may_goto
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State
 
@@ -24,11 +23,6 @@ MAY_GOTO = "#define POLICYC_MAY_GOTO\n"
 def available() -> str:
     """Why the lane cannot run here, empty if it can."""
     return unavailable()
-
-
-def has_may_goto() -> bool:
-    """Whether the running kernel is new enough for may_goto, which came with 6.9."""
-    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) >= (6, 9)
 
 
 class KernelLane(Closing):
