@@ -99,7 +99,9 @@ def main() -> int:
     for machine in _asked(options) - {job.machine for job in jobs}:
         total = total.plus(_run(options, _Job(machine), base, prepared, chosen))
     total = total.plus(_check_results(options))
-    print(f"{options.name}: {total}", flush=True)
+    summary = "\n".join([f"{options.name}: {total}", *(f"  FAILED {r}" for r in total.reasons)])
+    print(summary, flush=True)
+    (options.work / "results" / options.name / "summary").write_text(f"{summary}\n", "utf-8")
     return FINE if total.good else FAILED
 
 
@@ -315,7 +317,7 @@ def _judge(boot: Boot, ended: Ended, results: Path) -> Counts:
         print(f"FAILED {line}" if line == wrong[0] else f"    {line}", flush=True)
     if wrong:
         print(f"see {boot.console}", flush=True)
-        return counts.plus(Counts(failed=1))
+        return counts.plus(Counts(failed=1, reasons=(f"{boot.machine}: {wrong[0]}",)))
     return counts
 
 
@@ -339,4 +341,6 @@ def _check_results(options: _Options) -> Counts:
         check=False,
     )
     counts = counts_of(report)
-    return counts if report.exists() else counts.plus(Counts(failed=1))
+    return (
+        counts if report.exists() else counts.plus(Counts(failed=1, reasons=("tests/kernel/host",)))
+    )

@@ -48,9 +48,13 @@ class Recording:
         self.state = initial_state(program.plan())
 
     def change(self, state: State) -> None:
-        """Have other members and values from now on."""
+        """Have other members and values from now on, and forget the decisions up to now.
+
+        This process faults too, while the maps are filled one after the other.
+        """
         self.state = state
         fill(self.loaded, self.plan, state, cgroup_id)
+        self.discard()
 
     def replay(self) -> Replay:
         """The policy as the evaluator has it."""
