@@ -1,0 +1,1 @@
+"""The kernel's memory management, one mechanism a module, each with its source named."""

@@ -1,0 +1,3 @@
+"""Page faults of anonymous and shared memory (mm/memory.c, mm/huge_memory.c)."""
+
+from __future__ import annotations

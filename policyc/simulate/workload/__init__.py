@@ -1,0 +1,1 @@
+"""What runs on the simulated machine: the machine, its cgroups, processes and accesses."""
