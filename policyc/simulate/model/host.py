@@ -144,9 +144,7 @@ class Host:
     swap_used: int = 0
     psi: Pressure = field(default_factory=Pressure)
     #: Called with each area that comes into being (khugepaged, kmmscand register there).
-    watchers: list[Callable[[Area], None]] = field(
-        default_factory=list[Callable[[Area], None]]
-    )
+    watchers: list[Callable[[Area], None]] = field(default_factory=list[Callable[[Area], None]])
 
     @property
     def root(self) -> CgroupState:
