@@ -229,17 +229,18 @@ class _Reader:
 
     def _single(self, field: Field, value: Any, path: Path) -> Any:
         """The value of a key that takes a single one; `"$name"` is that of `[values]`."""
+        origin = ""
         if isinstance(value, str) and (name := _REFERENCE.fullmatch(value)) is not None:
             if name[1] not in self._values:
                 hint = did_you_mean(name[1], self._values)
                 self._findings.error(path, f"there is no {name[1]!r} in [values]{hint}")
                 return None
             self._used.add(name[1])
-            value = self._values[name[1]]
+            value, origin = self._values[name[1]], f" (from {value!r})"
         try:
             return convert(field, value)
         except UnfitError as error:
-            self._findings.error(path, str(error))
+            self._findings.error(path, f"{error}{origin}")
             return None
 
     def _entries(self, value: Any, path: Path) -> dict[str, Any] | None:
