@@ -50,7 +50,7 @@ def simulate(
         hook = PolicyHook(policy, profile or "thp-v12", attached)
     engine = Engine.of(workload, hook)
     engine.run(progress)
-    return account(engine.host, engine.recorder, workload, name)
+    return account(engine.host, engine.recorder, name)
 
 
 @dataclass(slots=True, eq=False)
