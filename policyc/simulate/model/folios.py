@@ -176,8 +176,11 @@ def _to_base(area: Area, heads: Pages, order: int) -> None:
     area.tables[heads // area.block] = True
 
 
-def _forget(host: Host, area: Area, pages: Pages) -> int:
-    """Free resident pages, whole folios only; the caller says what they are then."""
+def _forget(host: Host, area: Area, pages: Pages, *, scattered: bool = False) -> int:
+    """Free resident pages, whole folios only; the caller says what they are then.
+
+    `scattered`: they lie among pages that stay, so they are no large blocks of free memory.
+    """
     if not len(pages):
         return 0
     owned = pages
@@ -188,7 +191,7 @@ def _forget(host: Host, area: Area, pages: Pages) -> int:
         area.cow_count -= int(np.count_nonzero(area.cow[pages]))
         owned = _hand_over(area, owned)
         area.cow[pages] = False
-    _give_back(host, area, owned)
+    _give_back(host, area, owned, scattered=scattered)
     orders = np.bincount(area.folio[pages], minlength=area.order + 1)
     nodes = np.bincount(area.node[pages], minlength=len(area.by_node))
     for order, number in enumerate(orders.tolist()):
@@ -216,7 +219,7 @@ def _hand_over(area: Area, owned: Pages) -> Pages:
     return owned
 
 
-def _give_back(host: Host, area: Area, pages: Pages) -> None:
+def _give_back(host: Host, area: Area, pages: Pages, *, scattered: bool) -> None:
     """Uncharge pages, and put them on the free lists of their nodes."""
     if not len(pages):
         return
@@ -224,7 +227,7 @@ def _give_back(host: Host, area: Area, pages: Pages) -> None:
     kinds = np.bincount(area.node[pages].astype(np.int64) * width + area.folio[pages])
     for kind in np.flatnonzero(kinds).tolist():
         node, order = divmod(kind, width)
-        host.nodes[node].free.release(order, int(kinds[kind]) >> order)
+        host.nodes[node].free.release(order, int(kinds[kind]) >> order, scattered=scattered)
     uncharge(area.process.cgroup, len(pages))
 
 
@@ -290,7 +293,7 @@ def split(host: Host, area: Area, blocks: Pages, *, drop_zeros: bool = False) ->
     pages = whole(blocks * area.block, area.order)
     pages = pages[~area.filled[pages]]
     unprotect(area, pages)
-    freed = _forget(host, area, pages)
+    freed = _forget(host, area, pages, scattered=True)
     area.folio[pages] = ZERO
     area.missing -= len(pages)
     area.zero_mapped += len(pages)
