@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, gcd, log
 
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
@@ -17,6 +17,8 @@ _AT_ONCE = 1024
 
 #: A limited rate is kept in steps of this many a second.
 _STEPS = 50
+
+_GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,10 @@ def pieces(
             count = -(-size // page)
             yield from _at_random(lambda: rng.randrange(count), page, at_once)
         case Pattern.ZIPF:
-            ranks = zipf_ranks(-(-size // page), phase.exponent, rng)
-            yield from _at_random(lambda: next(ranks) - 1, page, at_once)
+            count = -(-size // page)
+            ranks = zipf_ranks(count, phase.exponent, rng)
+            scatter = _coprime(count)
+            yield from _at_random(lambda: (next(ranks) - 1) * scatter % count, page, at_once)
         case Pattern.HOTSET:
             yield from _hot_set(phase, -(-size // page), page, rng, at_once)
         case _:
@@ -84,6 +88,17 @@ def _hot_set(
         return (moved * hot + rng.randrange(hot)) % count
 
     yield from _at_random(number, page, at_once)
+
+
+def _coprime(count: int) -> int:
+    """A factor that scatters ranks over the pages, as hot keys are over a heap.
+
+    The simulator has the same one, near the golden section, without a common divisor.
+    """
+    number = max(1, round(count * _GOLDEN))
+    while gcd(number, count) != 1:
+        number += 1
+    return number
 
 
 def zipf_ranks(count: int, exponent: float, rng: random.Random) -> Iterator[int]:

@@ -90,10 +90,9 @@ class _Child:
         if process.oom_score_adj:
             Path("/proc/self/oom_score_adj").write_text(str(process.oom_score_adj), "ascii")
         gc.disable()
-        self.own = list(system.private_mappings())
         self.mappings = {vma.name: _Mapping(vma, order) for vma in process.vmas}
         _warm_up()
-        system.settle(self.own)
+        system.settle(self.own())
         system.disable_thp(process.thp_disable)
         if process.uid and os.geteuid() == 0:
             os.setresuid(process.uid, process.uid, process.uid)
@@ -107,6 +106,15 @@ class _Child:
     @staticmethod
     def faults() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    def own(self) -> list[tuple[int, int, bool]]:
+        """The mappings that are not the workload's."""
+        theirs = [(m.start, m.start + m.size) for m in self.mappings.values()]
+        return [
+            (start, size, writable)
+            for start, size, writable in system.private_mappings()
+            if not any(start < last and start + size > first for first, last in theirs)
+        ]
 
     def live(self) -> None:
         """All phases, as often as the process repeats them."""
@@ -178,7 +186,7 @@ class _Child:
         # The interpreter's own pages are shared now too. They are copied at once, so that
         # what the workload causes can be told apart.
         before = self.faults()
-        system.settle(self.own)
+        system.settle(self.own())
         copied = self.faults() - before
         self.own_faults += copied
         self.own_pages += copied

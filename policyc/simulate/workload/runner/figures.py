@@ -109,7 +109,9 @@ class _Maker:
         for area in areas:
             by_order.update(area.by_order)
             by_node.update(area.by_node)
-        copied = sum(self.flock.interpreter_bytes(number) for number in numbers)
+        copied = 0
+        if self.tree.memory:
+            copied = sum(self.flock.interpreter_bytes(number) for number in numbers)
         used = [max(0, memory - copied) for _, memory, _, _ in self.seen[path]]
         if not any(used):
             used = [self._memory(path, sum(by_order.values()))]
