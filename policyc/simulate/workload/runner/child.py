@@ -177,15 +177,17 @@ class _Child:
         self.order.channels.put(self.member.number, self.touches, self.own_faults, self.own_pages)
 
     def fork(self, phase: Phase) -> None:
-        """Children that share all memory for a while; they end by themselves."""
+        """Children that share all memory for a while; they end by themselves.
+
+        The interpreter's own pages are shared then too. They are copied at once, so that
+        what the workload causes can be told apart.
+        """
+        before = self.faults()
         for _ in range(phase.children):
             if os.fork() == 0:
                 system.die_with_parent()
                 time.sleep((phase.duration or 0) / SECOND)
                 os._exit(0)
-        # The interpreter's own pages are shared now too. They are copied at once, so that
-        # what the workload causes can be told apart.
-        before = self.faults()
         system.settle(self.own())
         copied = self.faults() - before
         self.own_faults += copied
