@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from policyc.simulate.model.histogram import Histogram
 from policyc.simulate.model.hook import PolicyHook
-from policyc.simulate.notes import notes_of
 from policyc.simulate.results import COUNTERS, Figures, RuleCount, Run, Timeline
-from policyc.simulate.workload.specification import SECOND, Workload
+from policyc.simulate.workload.specification import SECOND
 
 if TYPE_CHECKING:
     from policyc.simulate.model.area import Area
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["account"]
 
 
-def account(host: Host, recorder: Recorder, workload: Workload, name: str) -> Run:
+def account(host: Host, recorder: Recorder, name: str) -> Run:
     """The result of a run that has ended."""
     rules, undecided = _rules(host)
     figures = {
@@ -38,7 +37,6 @@ def account(host: Host, recorder: Recorder, workload: Workload, name: str) -> Ru
         },
         rules=rules,
         no_opinion=undecided,
-        notes=notes_of(host, workload),
         timeline=Timeline(
             seconds=tuple(round(s, 6) for s in recorder.seconds),
             series={key: tuple(values) for key, values in sorted(recorder.series.items())},

@@ -50,7 +50,7 @@ def simulate(
         hook = PolicyHook(policy, profile or "thp-v12", attached)
     engine = Engine.of(workload, hook)
     engine.run(progress)
-    return account(engine.host, engine.recorder, workload, name)
+    return account(engine.host, engine.recorder, name)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +74,7 @@ class Engine:
         host = build_host(workload, hook)
         daemons: list[Daemon] = [
             Khugepaged(host),
-            Kswapd(host),
+            Kswapd(),
             NumaBalancing(host),
             KmmscanDaemon(host),
         ]

@@ -94,6 +94,9 @@ def touch(
     processes, this one too: the caller looks whether it is alive.
     """
     fault = _Fault(host, process, area)
+    if not zeros:
+        # Before the faults: the shrinker may look at a page as soon as the next one faults.
+        folios.fill(area, pages[written])
     state = area.folio[pages]
     swapped = pages[state == SWAPPED]
     if len(swapped):
@@ -106,8 +109,6 @@ def touch(
     if area.cow_count and area.cow is not None and process.alive:
         shared = pages[written & (area.folio[pages] <= LARGEST)]
         _copy(fault, shared[area.cow[shared]])
-    if not zeros and process.alive and area.unfilled:
-        folios.fill(area, pages[written])
     if process.alive:
         _over_high(host, process, area)
     return fault.bill

@@ -135,10 +135,10 @@ class Worker:
         self.credit = 0.0
 
     def _drop_stream(self) -> None:
-        if self.stream is not None:
-            self.stream.area.streams.remove(self.stream)
-            self.stream.area.version += 1
-            self.stream = None
+        stream, self.stream = self.stream, None
+        if stream is not None and stream in stream.area.streams:
+            stream.area.streams.remove(stream)
+            stream.area.version += 1
 
     def _area(self, phase: Phase) -> Area:
         return self.process.areas[phase.vma]
@@ -205,6 +205,9 @@ class Worker:
         over = stream.done + count >= stream.total
         self.credit = 0.0 if over else possible - count
         bill = self._replay(stream, count) if count else 0.0
+        if not process.alive:  # killed for memory
+            self.end(end - round(max(0.0, self.left)))
+            return
         self.faulting = bill / count if count else self.faulting
         if over or phase.rate is None:
             used = count * each / phase.threads

@@ -73,7 +73,9 @@ def scan_queue(host: Host, cgroup: CgroupState, number: int) -> Scanned:
     return result
 
 
-def _split_underused(host: Host, area: Area, blocks: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Scanned:
+def _split_underused(
+    host: Host, area: Area, blocks: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Scanned:
     """Split those of an area's folios that are underused (`thp_underused`)."""
     ceiling = host.machine.khugepaged.max_ptes_none
     if ceiling == host.block - 1:
