@@ -162,9 +162,7 @@ def _huge_zero(fault: _Fault, blocks: Pages) -> None:
     fault.pay(len(blocks), fault.host.costs.fault)
 
 
-def _huge_in_order(
-    fault: _Fault, pages: Pages, written: Bools, blocks: Pages, huge: Bools
-) -> None:
+def _huge_in_order(fault: _Fault, pages: Pages, written: Bools, blocks: Pages, huge: Bools) -> None:
     """PMD-sized folios as long as there are some, base pages where one could not be had."""
     bounds = np.append(np.searchsorted(pages, blocks * fault.area.block), len(pages))
     number = 0
