@@ -12,6 +12,7 @@ from policyc.simulate.model import folios, khugepaged
 from policyc.simulate.model.access import access_of
 from policyc.simulate.model.area import LARGEST, Area, Pages
 from policyc.simulate.model.faults import touch
+from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
 from policyc.simulate.workload.patterns import DRAWN, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
@@ -173,7 +174,7 @@ class Worker:
                 parent=process,
             )
             child.areas = {
-                key: area if area.vma.share else folios.fork(host, area, child)
+                key: area if area.vma.share else fork(host, area, child)
                 for key, area in process.areas.items()
             }
             host.processes.append(child)
