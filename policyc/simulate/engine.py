@@ -74,7 +74,7 @@ class Engine:
         host = build_host(workload, hook)
         daemons: list[Daemon] = [
             Khugepaged(host),
-            Kswapd(host),
+            Kswapd(),
             NumaBalancing(host),
             KmmscanDaemon(host),
         ]

@@ -6,7 +6,6 @@ one, in tiering mode until the promotion one (`pgdat_balanced`).
 
 from __future__ import annotations
 
-
 from policyc.simulate.model import folios, underused
 from policyc.simulate.model.cold import coldest
 from policyc.simulate.model.host import Host, NodeState

@@ -8,6 +8,7 @@ zero-filled pages of underused huge pages.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from policyc.simulate.model import folios, underused
@@ -148,7 +149,7 @@ def over_high(
     The kernel does so after each batch of 64 pages. Here a whole tick's charges come at once:
     they are reclaimed at once, and the wait is that of one batch for each of them.
     """
-    wanted = pages
+    wanted, delay = pages, 0
     for retry in range(RETRIES + 1):
         freed = 0
         for each in cgroup.upwards():
@@ -160,10 +161,24 @@ def over_high(
             return
         if not freed and retry:
             break
-        # The kernel goes on in steps of SWAP_CLUSTER_MAX while that helps.
-        wanted = max(CLUSTER, max(each.usage - each.high for each in cgroup.upwards()))
+        wanted = _too_much(cgroup)
     if process is not None:
         process.stalled += float(delay * JIFFY) * max(1, pages // BATCH)
+
+
+def _too_much(cgroup: CgroupState) -> int:
+    """Pages over the overage for which nobody waits: 1.4 % of memory.high. The kernel goes
+    there in steps of SWAP_CLUSTER_MAX.
+    """
+    free = math.isqrt((HZ // 100 + 1 << PRECISION_SHIFT + SCALING_SHIFT) // HZ)
+    return max(
+        CLUSTER,
+        *(
+            each.usage - each.high - (each.high * free >> PRECISION_SHIFT)
+            for each in cgroup.upwards()
+            if each.parent is not None
+        ),
+    )
 
 
 def high_delay(cgroup: CgroupState, pages: int = BATCH) -> int:

@@ -12,6 +12,7 @@ from policyc.simulate.model import folios, khugepaged
 from policyc.simulate.model.access import access_of
 from policyc.simulate.model.area import LARGEST, Area, Pages
 from policyc.simulate.model.faults import touch
+from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
 from policyc.simulate.workload.patterns import DRAWN, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
@@ -135,10 +136,10 @@ class Worker:
         self.credit = 0.0
 
     def _drop_stream(self) -> None:
-        if self.stream is not None:
-            self.stream.area.streams.remove(self.stream)
-            self.stream.area.version += 1
-            self.stream = None
+        stream, self.stream = self.stream, None
+        if stream is not None and stream in stream.area.streams:
+            stream.area.streams.remove(stream)
+            stream.area.version += 1
 
     def _area(self, phase: Phase) -> Area:
         return self.process.areas[phase.vma]
@@ -173,7 +174,7 @@ class Worker:
                 parent=process,
             )
             child.areas = {
-                key: area if area.vma.share else folios.fork(host, area, child)
+                key: area if area.vma.share else fork(host, area, child)
                 for key, area in process.areas.items()
             }
             host.processes.append(child)
@@ -205,6 +206,9 @@ class Worker:
         over = stream.done + count >= stream.total
         self.credit = 0.0 if over else possible - count
         bill = self._replay(stream, count) if count else 0.0
+        if not process.alive:  # killed for memory
+            self.end(end - round(max(0.0, self.left)))
+            return
         self.faulting = bill / count if count else self.faulting
         if over or phase.rate is None:
             used = count * each / phase.threads
