@@ -280,8 +280,7 @@ def _record(faults: Faults, moved: Bools, failed: Bools) -> None:
     state.local += near
     state.remote += int(sizes.sum()) - near
     state.failed += int(faults.sizes[failed].sum())
-    np.add.at(state.statistics.buffer, (memory, private.astype(np.intp)), sizes)
-    np.add.at(state.statistics.cpu_buffer, cpu, sizes)
+    state.statistics.add(memory, cpu, private, sizes)
 
 
 def _place(faults: Faults) -> None:

@@ -82,7 +82,7 @@ def _joined(queues: list[tuple[int, Due]]) -> list[tuple[int, Due]]:
         times = np.concatenate([part.times for part in parts])
         heads = np.concatenate([part.heads for part in parts])
         orders = np.concatenate([part.orders for part in parts])
-        chosen = np.argsort(times, kind="stable")
+        chosen = np.argsort(times)
         chosen = chosen[area.protected[heads[chosen]]]
         found.append((area.version, Due(area, times[chosen], heads[chosen], orders[chosen])))
     return found
@@ -97,7 +97,7 @@ def _drawn(host: Host, area: Area, heads: Pages, orders: Bytes, now: int) -> Due
         inside = np.clip(pages, area.first, area.end - 1)
         drawn = patterns.next_access(area, inside, now, host.rng)
         times[chosen] = drawn.reshape(-1, 1 << order).min(axis=1)
-    order_of_time = np.argsort(times, kind="stable")
+    order_of_time = np.argsort(times)
     return Due(area, times[order_of_time], heads[order_of_time], orders[order_of_time])
 
 

@@ -41,6 +41,13 @@ class FaultStatistics:
         """No faults yet."""
         return cls(np.zeros((nodes, 2)), np.zeros(nodes), np.zeros((nodes, 2)), np.zeros(nodes))
 
+    def add(self, memory: Bytes, cpu: Bytes, private: Bools, sizes: NDArray[np.int64]) -> None:
+        """Count faults of folios on `memory` nodes by CPUs of `cpu` nodes."""
+        nodes = len(self.cpu)
+        kinds = memory.astype(np.intp) * 2 + private
+        self.buffer += np.bincount(kinds, sizes, 2 * nodes).reshape(nodes, 2)
+        self.cpu_buffer += np.bincount(cpu, sizes, nodes)
+
     def place(self) -> tuple[int, int]:
         """Fold in what came since the last placement; shared and private faults of it."""
         shared, private = (int(number) for number in self.buffer.sum(axis=0))
