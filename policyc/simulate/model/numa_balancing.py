@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from policyc.simulate.model.numa_faults import Balanced, take_faults
 from policyc.simulate.model.numa_marks import Marker
 from policyc.simulate.model.numa_placement import FaultStatistics
-from policyc.simulate.model.scan_period import initial_period, scan_period_bounds
+from policyc.simulate.model.scan_period import new_thread_period, scan_period_bounds
 from policyc.simulate.model.tiering import NORMAL, Promotion
 from policyc.simulate.workload.specification import MILLISECOND
 
@@ -94,6 +94,8 @@ class NumaBalancing:
         state.seen, state.cpu_seen = until, process.cpu_time
         if span <= 0 or used <= 0 or not process.resident:
             return
+        if process.threads > state.threads and state.scanned:
+            state.period = new_thread_period(host.machine.numa)
         state.threads = max(1, process.threads)
         rate = min(1.0, used / span)
         now = float(until - span)
@@ -113,7 +115,9 @@ class NumaBalancing:
         if not state.scanned:
             state.scanned = True
             bounds = scan_period_bounds(process.resident, settings, host.page_size)
-            state.period = initial_period(bounds, settings, state.threads)
+            state.period = bounds.start
+            if state.threads > 1:
+                state.period = new_thread_period(settings)
         time = self._task_numa_work(host, process, state, mode, now)
         period = float(state.period * MILLISECOND)
         slowed = (period + 2 * TICK + OVERHEAD * time) / state.threads
