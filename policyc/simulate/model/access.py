@@ -61,8 +61,9 @@ def access_of(host: Host, process: ProcessState, stream: Stream) -> Access:
         hit = 0.0
     else:
         missing = 1 - stream.share_of_hottest(entries)
-        lines = stream.distinct() * LINE
-        hit = stream.share_of_hottest(min(1.0, machine.cache / 2 / lines)) * 0.5
+        # A touch may be of any line of its page.
+        footprint = stream.distinct() * host.page_size
+        hit = stream.share_of_hottest(min(1.0, machine.cache / 2 / footprint))
     classes: list[tuple[float, float]] = []
     traffic = [0.0] * len(host.nodes)
     for node, share in enumerate(by_node):

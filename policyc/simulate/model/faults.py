@@ -14,6 +14,7 @@ import numpy as np
 from policyc.simulate.model import folios, oom, reclaim
 from policyc.simulate.model.allowed import allowed_orders
 from policyc.simulate.model.area import HUGE_ZERO, LARGEST, NONE, SWAPPED, ZERO, Area, Bools, Pages
+from policyc.simulate.model.fork import copy_on_write
 from policyc.simulate.model.limits import limiting, room
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def touch(
     processes, this one too: the caller looks whether it is alive.
     """
     fault = _Fault(host, process, area)
+    if not zeros:
+        # Before the faults: the shrinker may look at a page as soon as the next one faults.
+        folios.fill(area, pages[written])
     state = area.folio[pages]
     swapped = pages[state == SWAPPED]
     if len(swapped):
@@ -106,8 +110,6 @@ def touch(
     if area.cow_count and area.cow is not None and process.alive:
         shared = pages[written & (area.folio[pages] <= LARGEST)]
         _copy(fault, shared[area.cow[shared]])
-    if not zeros and process.alive and area.unfilled:
-        folios.fill(area, pages[written])
     if process.alive:
         _over_high(host, process, area)
     return fault.bill
@@ -162,9 +164,7 @@ def _huge_zero(fault: _Fault, blocks: Pages) -> None:
     fault.pay(len(blocks), fault.host.costs.fault)
 
 
-def _huge_in_order(
-    fault: _Fault, pages: Pages, written: Bools, blocks: Pages, huge: Bools
-) -> None:
+def _huge_in_order(fault: _Fault, pages: Pages, written: Bools, blocks: Pages, huge: Bools) -> None:
     """PMD-sized folios as long as there are some, base pages where one could not be had."""
     bounds = np.append(np.searchsorted(pages, blocks * fault.area.block), len(pages))
     number = 0
@@ -321,7 +321,7 @@ def _copy(fault: _Fault, pages: Pages) -> None:
             got = node.free.allocate(0, len(wanted) - taken)
             if got:
                 part = wanted[taken : taken + got]
-                folios.copy_on_write(fault.host, fault.area, part, node.index)
+                copy_on_write(fault.host, fault.area, part, node.index)
             taken += got
             if taken == len(wanted):
                 break

@@ -40,6 +40,8 @@ class NodeState:
     index: int
     spec: spec.Node
     free: FreeLists
+    #: kswapd has work here.
+    woken: bool = False
 
     #: How much longer accesses take because more is asked than its bandwidth; 1: they do not.
     load: float = 1.0
@@ -72,6 +74,8 @@ class CgroupState:
     lingering: int = 0
     counters: Counter[str] = field(default_factory=Counter[str])
     queue: deque[tuple[Area, int]] = field(default_factory=deque[tuple[Area, int]])
+    #: Folios of it that the shrinker was asked to look at and put off (nr_deferred).
+    deferred: int = 0
     pressure: Pressure = field(default_factory=Pressure)
     children: list[CgroupState] = field(default_factory=list["CgroupState"])
     processes: list[ProcessState] = field(default_factory=list["ProcessState"])
