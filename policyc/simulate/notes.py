@@ -19,7 +19,7 @@ _SHRINKER_OFF = 511
 def notes_before(plan: Plan, workload: Workload, used: Workload) -> tuple[str, ...]:
     """What the settings alone say: of the workload's machine, and as the policy has them."""
     before, after = workload.machine, used.machine
-    notes = [*_thp_notes(plan, before, after), *_numa_notes(plan, after)]
+    notes = [*_thp_notes(plan, before, used), *_numa_notes(plan, after)]
     for setting in plan.host:
         if setting.name in UNMODELLED:
             notes.append(f"{setting.name} is not part of the model")
@@ -55,9 +55,10 @@ def _asks(thp: Thp) -> bool:
     return thp.enabled != "never" or bool(modes & {"always", "madvise"})
 
 
-def _thp_notes(plan: Plan, before: Machine, after: Machine) -> list[str]:
+def _thp_notes(plan: Plan, before: Machine, used: Workload) -> list[str]:
     if plan.thp is None:
         return []
+    after = used.machine
     if not _asks(after.thp):
         said = "thp.enabled is never, so the kernel never asks the thp block"
         return [f"{said}; `host {{ thp.enabled = madvise; }}` changes that"]
@@ -69,7 +70,26 @@ def _thp_notes(plan: Plan, before: Machine, after: Machine) -> list[str]:
         ]
         said = f"without {', '.join(settings)} the thp block would have had no effect"
         return [f"{said}: the workload's machine has thp.enabled = never"]
-    return []
+    return _narrow_notes(after, used)
+
+
+def _narrow_notes(machine: Machine, workload: Workload) -> list[str]:
+    """What sysfs leaves out, where the hook is asked and its answer changes nothing."""
+    notes: list[str] = []
+    thp = machine.thp
+    small = [mode for order, mode in thp.sizes.items() if order < machine.pmd_order]
+    if all(mode == "never" for mode in small):
+        notes.append(
+            "sysfs enables PMD-sized pages only: smaller orders that the policy allows "
+            "have no effect (thp.enabled[64K] and so on)"
+        )
+    advised = any(v.advice == "hugepage" for p in workload.processes for v in p.vmas)
+    if thp.enabled == "madvise" and not advised:
+        notes.append(
+            "thp.enabled is madvise and no mapping is advised: faults use base pages "
+            "whatever the policy says"
+        )
+    return notes
 
 
 def _numa_notes(plan: Plan, after: Machine) -> list[str]:
