@@ -35,6 +35,7 @@ VERBS = {
     "run": "Attach a policy for as long as the command runs.",
     "decide": "Explain one decision: which rule made it, and why.",
     "simulate": "Replay a trace of requests, or compare two policies on it.",
+    "workload": "Check, list, record and run workloads of `simulate`.",
     "profiles": "List the kernel interfaces that policies are compiled for.",
     "attributes": "List what policies can ask about, and where it exists.",
     "completion": "Print the completion script of a shell.",

@@ -16,6 +16,7 @@ from policyc.simulate.workload.specification import Vma
 
 if TYPE_CHECKING:
     from policyc.simulate.model.host import ProcessState
+    from policyc.simulate.workload.patterns import Stream
 
 __all__ = [
     "HUGE_ZERO",
@@ -58,7 +59,8 @@ class Area:
     `first` is the index of its first page, `pages` their number, `length` that of the
     arrays, a multiple of the PMD size. The counts are kept by `folios.py`, which makes all
     changes: `by_order` pages in folios of each order, `by_node` pages by node, `missing`
-    pages that fault when touched, `zero_mapped` those of zero pages, `protected_count`.
+    pages that fault when touched (NONE and SWAPPED), `zero_mapped` pages that fault when
+    written (ZERO and HUGE_ZERO), `protected_count`, `cow_count`.
     """
 
     process: ProcessState
@@ -84,6 +86,18 @@ class Area:
     stamp: NDArray[np.uint32] | None = None
     #: For the two-stage filter: node of the last hint fault, NOWHERE if none.
     last_node: Bytes | None = None
+    #: Has a page table for small pages: such a block is not "pmd_none" when all are freed.
+    tables: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
+    #: Pages resident, but zero-filled: never written, or written with zeros only.
+    unfilled: int = 0
+    #: Pages that were unmapped from the middle of a PMD folio, still charged: by block.
+    lingering: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    #: Other areas that share its pages since a fork.
+    relatives: list[Area] = field(default_factory=list["Area"])
+    #: The accesses that go on, and a number that changes with them.
+    streams: list[Stream] = field(default_factory=list["Stream"])
+    version: int = 0
+    #: Unmapped for good: its process has ended.
     freed: bool = False
     #: khugepaged was told of it (khugepaged_enter_vma).
     registered: bool = False
@@ -115,7 +129,13 @@ class Area:
             by_order=[0] * (pmd_order + 1),
             by_node=[0] * nodes,
             missing=pages,
+            tables=np.zeros(length // block, np.bool_),
         )
+
+    @property
+    def order(self) -> int:
+        """The PMD order."""
+        return len(self.by_order) - 1
 
     @property
     def length(self) -> int:

@@ -20,6 +20,10 @@ class Costs:
     #: A page fault that is stopped to ask a BPF program: benchmarks/bench_decision_cost.py
     #: measures 75 ns with the call of the test run.
     hook: float = 40.0
+    #: Unmapping and freeing a page; the batches of zap_pte_range.
+    free: float = 60.0
+    #: Copying a page table entry at fork, with its reference count: copy_pte_range.
+    fork_page: float = 12.0
     #: Splitting a PMD-sized folio: 512 rmap and LRU operations.
     split: float = 60_000.0
     #: Collapsing costs copying 2 MiB and freeing 512 pages.

@@ -12,6 +12,7 @@ import numpy as np
 from policyc.simulate.model.area import Area
 from policyc.simulate.model.costs import Costs
 from policyc.simulate.model.free_lists import FreeLists
+from policyc.simulate.model.histogram import Histogram
 from policyc.simulate.model.pressure import Pressure
 from policyc.simulate.workload import specification as spec
 
@@ -39,6 +40,13 @@ class NodeState:
     index: int
     spec: spec.Node
     free: FreeLists
+    #: kswapd has work here.
+    woken: bool = False
+
+    #: How much longer accesses take because more is asked than its bandwidth; 1: they do not.
+    load: float = 1.0
+    #: Bytes that were asked of it in this tick.
+    traffic: float = 0.0
 
     @property
     def top_tier(self) -> bool:
@@ -66,6 +74,8 @@ class CgroupState:
     lingering: int = 0
     counters: Counter[str] = field(default_factory=Counter[str])
     queue: deque[tuple[Area, int]] = field(default_factory=deque[tuple[Area, int]])
+    #: Folios of it that the shrinker was asked to look at and put off (nr_deferred).
+    deferred: int = 0
     pressure: Pressure = field(default_factory=Pressure)
     children: list[CgroupState] = field(default_factory=list["CgroupState"])
     processes: list[ProcessState] = field(default_factory=list["ProcessState"])
@@ -120,6 +130,14 @@ class ProcessState:
     cpu_time: float = 0.0
     ended: int | None = None
     parent: ProcessState | None = None
+    #: Page touches; how long accesses took, and the faults among them.
+    touches: float = 0.0
+    access_times: Histogram = field(default_factory=Histogram)
+    fault_times: Histogram = field(default_factory=Histogram)
+    #: Faults by the order that they allocated.
+    fault_orders: Counter[int] = field(default_factory=Counter[int])
+    #: Stalls of all its life, nanoseconds of its threads.
+    all_stalls: float = 0.0
     #: Whatever a mechanism keeps for a process, by the name of its module.
     notes: dict[str, object] = field(default_factory=dict[str, object])
 
@@ -144,9 +162,7 @@ class Host:
     swap_used: int = 0
     psi: Pressure = field(default_factory=Pressure)
     #: Called with each area that comes into being (khugepaged, kmmscand register there).
-    watchers: list[Callable[[Area], None]] = field(
-        default_factory=list[Callable[[Area], None]]
-    )
+    watchers: list[Callable[[Area], None]] = field(default_factory=list[Callable[[Area], None]])
 
     @property
     def root(self) -> CgroupState:
@@ -167,6 +183,20 @@ class Host:
     def block(self) -> int:
         """Pages of a PMD-sized folio."""
         return 1 << self.machine.pmd_order
+
+    def limit_of(self, cgroup: CgroupState) -> int | None:
+        """memory.max of a cgroup itself in pages, None: no limit."""
+        return None if cgroup.max >= UNLIMITED else cgroup.max
+
+    def zonelist(self, preferred: int) -> list[NodeState]:
+        """The nodes in the order in which an allocation tries them: the preferred one, those
+        of its tier, then the slower ones.
+        """
+        first = self.nodes[preferred]
+        return sorted(
+            self.nodes,
+            key=lambda node: (node is not first, abs(node.spec.tier - first.spec.tier), node.index),
+        )
 
     def living(self) -> Iterator[ProcessState]:
         """The processes that have not ended."""

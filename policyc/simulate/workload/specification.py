@@ -110,7 +110,7 @@ class NumaBalancing:
     scan_size: int = 256 * MIB
     hot_threshold: int = 1 * SECOND
     promote_rate_limit: int = 65536 * MIB
-    hierarchy: str = "leaf"
+    hierarchy: str = "walk"
     demotion: bool = True
 
 

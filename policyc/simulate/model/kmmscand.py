@@ -1,0 +1,20 @@
+"""kmmscand, the scan daemon of the RFC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from policyc.simulate.model.host import Host
+
+__all__ = ["KmmscanDaemon"]
+
+
+class KmmscanDaemon:
+    """Off."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def advance(self, host: Host, until: int) -> None:
+        """Nothing is due."""

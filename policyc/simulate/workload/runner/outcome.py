@@ -1,0 +1,65 @@
+"""What a native run found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from policyc.simulate.results import Run
+
+__all__ = ["AreaFigures", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaFigures:
+    """A mapping of a process at the end, bytes.
+
+    `by_order` is what is mapped in folios of each order. `zero_inside` is what of large ones
+    holds only zeros. `smaps` are lines of /proc/PID/smaps. `exact` is False where page frames
+    cannot be seen: then `by_order` knows the PMD order and 0 only.
+    """
+
+    process: str
+    area: str
+    share: str = ""
+    by_order: dict[int, int] = field(default_factory=dict[int, int])
+    by_node: dict[int, int] = field(default_factory=dict[int, int])
+    zero_page: int = 0
+    zero_inside: int = 0
+    swapped: int = 0
+    exact: bool = False
+    smaps: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A native run: the figures as the simulator has them, and what only the kernel tells.
+
+    `size_statistics` are the changes of hugepages-*/stats by order, `differences` the
+    settings that were not as the workload has them.
+    """
+
+    workload: str
+    description: str
+    seed: int
+    kernel: str
+    run: Run
+    areas: tuple[AreaFigures, ...] = ()
+    size_statistics: dict[int, dict[str, int]] = field(default_factory=dict[int, dict[str, int]])
+    differences: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The outcome as JSON can hold it: `runs` as of a simulation, and `kernel`."""
+        return {
+            "workload": self.workload,
+            "description": self.description,
+            "policy": "",
+            "seed": self.seed,
+            "runs": [asdict(self.run)],
+            "kernel": {
+                "release": self.kernel,
+                "areas": [asdict(area) for area in self.areas],
+                "size_statistics": self.size_statistics,
+                "differences": list(self.differences),
+            },
+        }
