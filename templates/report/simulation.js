@@ -27,6 +27,9 @@
     seconds: (value) => digits(value) + " s",
   };
 
+  /* Round numbers need no zeros behind the point. */
+  const plain = (unit, value) => spell[unit](value).replace(/\.0+(?=\D|$)/, "");
+
   /* Places on an axis that are round numbers; bytes are round in powers of two. */
   function ticks(low, high, count, unit) {
     const span = high - low;
@@ -203,17 +206,18 @@
       const y = (value) => bottom - (value / high) * (bottom - TOP);
       for (const at of ticks(0, high, 4, specification.unit)) {
         element("line", { class: "grid", x1: LEFT, x2: right, y1: y(at), y2: y(at) }, svg);
-        if (most) element("text", { x: LEFT - 8, y: y(at) + 4, "text-anchor": "end" }, svg, spell[specification.unit](at));
+        if (most) element("text", { x: LEFT - 8, y: y(at) + 4, "text-anchor": "end" }, svg, plain(specification.unit, at));
       }
       for (const at of ticks(state.from, state.to, Math.max(2, Math.floor(width / 110)), "seconds")) {
-        const label = element("text", { class: "time", x: this.x(at), y: HEIGHT - 6, "text-anchor": "middle" }, svg, spell.seconds(at));
+        const label = element("text", { class: "time", x: this.x(at), y: HEIGHT - 6, "text-anchor": "middle" }, svg, plain("seconds", at));
         if (this.x(at) > right - 14) label.setAttribute("text-anchor", "end");
       }
       const clip = "clip-" + specification.id;
       element("rect", { x: LEFT, y: 0, width: Math.max(0, right - LEFT), height: bottom + 1 },
         element("clipPath", { id: clip }, element("defs", {}, svg)));
       const plot = element("g", { "clip-path": `url(#${clip})` }, svg);
-      for (const each of drawn) this.path(plot, each, y);
+      // The first run is the policy's: its line comes last, above the others.
+      for (const each of specification.stacked ? drawn : [...drawn].reverse()) this.path(plot, each, y);
       for (const each of drawn) {
         const item = block("span", "", this.legend);
         swatch(each.color, item);
@@ -410,11 +414,11 @@
       const y = (value) => bottom - ((value - slow) / (fast - slow)) * (bottom - top);
       for (const at of ticks(least, most, Math.max(2, Math.floor(width / 130)), "bytes")) {
         element("line", { class: "grid", x1: x(at), x2: x(at), y1: top, y2: bottom }, svg);
-        element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, svg, spell.bytes(at));
+        element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, svg, plain("bytes", at));
       }
       for (const at of ticks(slow, fast, 5, "rate")) {
         element("line", { class: "grid", x1: left, x2: right, y1: y(at), y2: y(at) }, svg);
-        element("text", { x: left - 8, y: y(at) + 4, "text-anchor": "end" }, svg, spell.rate(at));
+        element("text", { x: left - 8, y: y(at) + 4, "text-anchor": "end" }, svg, plain("rate", at));
       }
       element("text", { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" }, svg, "memory, average");
       element("text", { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` }, svg, "touches a second");
