@@ -90,6 +90,7 @@ class Promotion:
         self,
         host: Host,
         node: int,
+        *,
         now: Milliseconds,
         latency: Milliseconds,
         sizes: NDArray[np.int64],
@@ -116,9 +117,7 @@ class Promotion:
             moment = int(now[start])
             self._adjust(moment, limit, period, reference)
             end = self._next_change(now, start, period)
-            chosen = start + np.flatnonzero(
-                latency[start:end] < (self.threshold or reference)
-            )
+            chosen = start + np.flatnonzero(latency[start:end] < (self.threshold or reference))
             wanted[chosen] = self._within_limit(now[chosen], sizes[chosen], limit)
             start = end
         return wanted
@@ -135,13 +134,9 @@ class Promotion:
 
     def _next_change(self, now: Milliseconds, start: int, period: int) -> int:
         """The first fault behind `start` that adjusts the threshold again."""
-        return max(
-            start + 1, int(np.searchsorted(now, self.adjust_start + period, side="right"))
-        )
+        return max(start + 1, int(np.searchsorted(now, self.adjust_start + period, side="right")))
 
-    def _within_limit(
-        self, now: Milliseconds, sizes: NDArray[np.int64], limit: int
-    ) -> Bools:
+    def _within_limit(self, now: Milliseconds, sizes: NDArray[np.int64], limit: int) -> Bools:
         """Count candidates, in windows of a second, and take what the rate limit lets by."""
         allowed = np.zeros(len(now), np.bool_)
         start = 0

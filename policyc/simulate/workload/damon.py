@@ -98,9 +98,7 @@ def _text(lines: Iterable[str]) -> Iterator[Snapshot]:
     )
 
 
-def _again(
-    number: int, line: str, rest: Iterable[tuple[int, str]]
-) -> Iterator[tuple[int, str]]:
+def _again(number: int, line: str, rest: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     yield number, line
     yield from rest
 
@@ -169,7 +167,9 @@ def _raw_form(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
             accesses = int(region[3])
             if accesses >= 0:
                 regions.append(
-                    Region(int(region[1], 16), int(region[2], 16), accesses, age if age >= 0 else None)
+                    Region(
+                        int(region[1], 16), int(region[2], 16), accesses, age if age >= 0 else None
+                    )
                 )
             continue
         key = _RAW_KEY.fullmatch(text)
@@ -200,8 +200,13 @@ def _raw_form(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
 
 
 _UNITS = {
-    **{"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9},
-    **{"h": 3600 * 10**9, "d": 24 * 3600 * 10**9},
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 24 * 3600 * 10**9,
 }
 _AMOUNT = re.compile(r"([\d,]+(?:\.\d+)?)\s*([a-z]*)")
 
@@ -323,7 +328,10 @@ def _json_region(region: Any) -> Region | None:
     if count < 0:
         return None  # damo adds such a one to a record of a single snapshot
     return Region(
-        _number(region["start"]), _number(region["end"]), count, None if age is None else _number(age)
+        _number(region["start"]),
+        _number(region["end"]),
+        count,
+        None if age is None else _number(age),
     )
 
 

@@ -152,18 +152,7 @@ class Scan:
     none: int | None
 
 
-Event = (
-    Fault
-    | Mapping
-    | Unmapping
-    | Advice
-    | Collapse
-    | Exec
-    | Fork
-    | Exit
-    | Allocation
-    | Scan
-)
+Event = Fault | Mapping | Unmapping | Advice | Collapse | Exec | Fork | Exit | Allocation | Scan
 
 _STAMP = re.compile(r"(?:^|\s)(\d{1,12})\.(\d{1,9}):\s")
 _HEX = re.compile(r"(?:^|\s)(?:0x)?([0-9a-f]{1,16})(?=\s|$)")

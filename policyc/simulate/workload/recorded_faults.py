@@ -271,12 +271,16 @@ def _heading(
         where, text = reader.first_strange
         lines.append(f"{reader.strange:,} lines were not understood, first line {where}: {text}")
     if totals.orders:
-        sizes = ", ".join(f"{count:,} of order {order}" for order, count in sorted(totals.orders.items()))
+        sizes = ", ".join(
+            f"{count:,} of order {order}" for order, count in sorted(totals.orders.items())
+        )
         lines.append(f"Allocations of movable folios above order 0 while recording: {sizes}.")
     if totals.scans or totals.collapses:
-        none = f", in the median {int(np.median(totals.scanned_none))} PTEs of them empty" if (
-            totals.scanned_none
-        ) else ""
+        none = (
+            f", in the median {int(np.median(totals.scanned_none))} PTEs of them empty"
+            if (totals.scanned_none)
+            else ""
+        )
         lines.append(
             f"khugepaged looked at {totals.scans:,} ranges{none}, and collapsed "
             f"{totals.collapses:,} in this time."
@@ -287,9 +291,7 @@ def _heading(
 class _Inferred:
     """What is made of the faults of one process."""
 
-    def __init__(
-        self, task: _Task, tasks: Sequence[_Task], page_size: int, pmd_size: int
-    ) -> None:
+    def __init__(self, task: _Task, tasks: Sequence[_Task], page_size: int, pmd_size: int) -> None:
         self._task = task
         self._page, self._pmd = page_size, pmd_size
         self._addresses = np.frombuffer(task.addresses, np.uint64).astype(np.int64)
@@ -400,7 +402,14 @@ class _Inferred:
         ]
         self.vmas.append(Vma(name="others", size=pages * self._page))
         segment = Segment(
-            Pattern.SEQUENTIAL, 0, pages * self._page, began, began, pages, pages, self._page,
+            Pattern.SEQUENTIAL,
+            0,
+            pages * self._page,
+            began,
+            began,
+            pages,
+            pages,
+            self._page,
             sure="a guess",
         )
         self.steps.append(Step(segment, "others", 0, False))
@@ -417,7 +426,13 @@ class _Inferred:
                 continue  # vfork or fork and execve
             ended = child.ended or max(end, int(child.times[-1]))
             segment = Segment(
-                Pattern.FORK, 0, 0, child.began, child.began, len(child.times), 0,
+                Pattern.FORK,
+                0,
+                0,
+                child.began,
+                child.began,
+                len(child.times),
+                0,
                 note=f"a child for {(ended - child.began) / SECOND:.3f} s",
             )
             step = Step(segment, "", 0, False)

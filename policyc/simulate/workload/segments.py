@@ -329,9 +329,7 @@ def _harmonic(number: int) -> float:
     return math.log(number) + 0.57721566490153286 + 1 / (2 * number) - 1 / (12 * number * number)
 
 
-def _with_draws(
-    found: Sequence[Segment], touches: Touches, page_size: int
-) -> list[Segment]:
+def _with_draws(found: Sequence[Segment], touches: Touches, page_size: int) -> list[Segment]:
     """The same with the number of touches that faults at random stand for."""
     if not any(segment.pattern is Pattern.UNIFORM for segment in found):
         return list(found)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from policyc.simulate.results import Run
+from policyc.simulate.report.document import figures_document
+from policyc.simulate.results import COUNTERS, Figures, Run
 
-__all__ = ["AreaFigures", "Outcome"]
+__all__ = ["AreaFigures", "Outcome", "run_document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +50,43 @@ class Outcome:
     differences: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The outcome as JSON can hold it: `runs` as of a simulation, and `kernel`."""
+        """The outcome as JSON can hold it: `runs` as of a simulation, and `kernel`.
+
+        Of a cgroup only those counters are there that the kernel has for cgroups.
+        """
         return {
-            "workload": self.workload,
-            "description": self.description,
-            "policy": "",
-            "seed": self.seed,
-            "runs": [asdict(self.run)],
+            "workload": {"name": self.workload, "description": self.description},
+            "policy": None,
+            "seeds": [self.seed],
+            "runs": [run_document(self.run, self.seed)],
             "kernel": {
                 "release": self.kernel,
                 "areas": [asdict(area) for area in self.areas],
-                "size_statistics": self.size_statistics,
+                "size_statistics": {str(k): v for k, v in self.size_statistics.items()},
                 "differences": list(self.differences),
             },
         }
+
+
+def run_document(run: Run, seed: int) -> dict[str, Any]:
+    """A run as the report of a simulation has it."""
+    return {
+        "name": run.name,
+        "policy": run.policy,
+        "setting": {},
+        "seed": seed,
+        "total": _figures(run.total),
+        "cgroups": {path: _figures(run.cgroups[path]) for path in sorted(run.cgroups)},
+        "process_seconds": {
+            name: run.process_seconds[name] for name in sorted(run.process_seconds)
+        },
+        "rules": [],
+        "no_opinion": run.no_opinion,
+        "notes": list(run.notes),
+        "timeline": asdict(run.timeline),
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    unknown = COUNTERS.keys() - figures.counters.keys()
+    return {name: v for name, v in figures_document(figures).items() if name not in unknown}
