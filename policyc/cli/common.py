@@ -26,6 +26,7 @@ __all__ = [
     "NameList",
     "Terminal",
     "checked_plan",
+    "checked_plan_of",
     "diagnostics_format",
     "did_you_mean",
     "echo",
@@ -279,12 +280,17 @@ def show_diagnostics(diagnostics: Sequence[Diagnostic], style: str, *, err: bool
 
 def checked_plan(file: str, target: Target) -> Plan:
     """The plan of a policy whatever the profile; its errors end the run with exit code 1."""
-    from policyc.check import check_text
     from policyc.cli.files import read_policy
+
+    return checked_plan_of(*read_policy(file), target)
+
+
+def checked_plan_of(data: bytes, name: str, target: Target) -> Plan:
+    """The same of a policy that has been read."""
+    from policyc.check import check_text
     from policyc.diagnostics.model import Severity
     from policyc.diagnostics.render import summary
 
-    data, name = read_policy(file)
     result = check_text(data, name, profiles=["testrun"], target=target)
     if result.plan is None:
         errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]

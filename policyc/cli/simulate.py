@@ -1,72 +1,194 @@
-"""`policyc simulate`: what a policy answers to a trace, or where two policies differ."""
+"""`policyc simulate`: what a policy would do to a machine, or what it answers to a trace."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 
-from policyc.cli.common import (
-    FINE,
-    MISSING,
-    NO,
-    USAGE,
-    Failure,
-    checked_plan,
-    plural,
-    policy_file,
-    reason,
-    target_of,
-    target_options,
-    visible_lines,
-)
-
-if TYPE_CHECKING:
-    from policyc.plan.nodes import Target
-    from policyc.simulate.trace import Entry, TraceError
+from policyc.cli.common import NameList, flattened, target_of, target_options
 
 __all__ = ["command"]
 
-#: Bad lines that are shown with --keep-going; the others are only counted.
-_SHOWN_ERRORS = 10
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-#: A file of more bytes takes long enough for a line that says how far it is, and the
-#: number of requests between two updates of that line.
-_LONG, _STEP = 8 << 20, 20_000
+#: The profiles of thp that a policy is simulated as, the first that it can be compiled for.
+_PROFILES = ("thp-v12", "mthp-v2", "thp-v9", "thp-v7")
+
+#: Options that belong to one of the two: a workload is simulated, a trace is replayed.
+_OF_TRACES = ("against", "top", "keep_going", "page_size", "pmd_order")
+_OF_WORKLOADS = (
+    "workload",
+    "baselines",
+    "profile",
+    "overrides",
+    "seed",
+    "html",
+    "conditions",
+    "sweeps",
+    "repeat",
+    "jobs",
+    "cgroups",
+)
 
 
-@click.command("simulate", short_help="Replay a trace of requests.")
-@policy_file
-@click.option(
-    "--trace",
-    metavar="FILE",
-    type=click.Path(path_type=str),
-    help="JSON Lines, one request a line; `-` is standard input, a name with .gz is that of a "
-    "gzip file.  [default: the trace that comes with policyc]",
-)
-@click.option(
-    "--against",
-    metavar="FILE",
-    type=click.Path(path_type=str),
-    help="Another policy; say on which requests the two differ.",
-)
-@click.option(
-    "--top",
-    metavar="N",
-    type=click.IntRange(0, 100_000),
-    default=10,
-    show_default=True,
-    help="How many cgroups and differences to show.",
-)
-@click.option("--keep-going", is_flag=True, help="Pass over bad lines, and count them.")
+def _baseline_names() -> Sequence[str]:
+    from policyc.simulate.baselines import BASELINES
+
+    return [*BASELINES, "none"]
+
+
+def _most_cgroups(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
+    """How many cgroups, None for all."""
+    if value == "all":
+        return None
+    if not value.isdecimal() or len(value) > 9:
+        raise click.BadParameter(f"expected a number or `all`, got {value!r}")
+    return int(value)
+
+
+def _workload_options(function: _Function) -> _Function:
+    """The options of a simulation, in the order of the help."""
+    options = [
+        click.option(
+            "--workload",
+            "-w",
+            metavar="FILE|NAME",
+            help="What runs on the machine: a file, `-`, or one of those that come with policyc, "
+            "such as redis-bgsave.  [default: mixed-host]",
+        ),
+        click.option(
+            "--baseline",
+            "-b",
+            "baselines",
+            metavar="NAME",
+            multiple=True,
+            type=NameList("baseline", _baseline_names),
+            callback=flattened,
+            help="Stock settings to compare with; repeatable, and with commas: never, madvise, "
+            "always, always+shrinker, numab0, numab1, numab2, kmmscand, none.  [default: the "
+            "first four; with a numa block also numab0 and numab1]",
+        ),
+        click.option(
+            "--profile",
+            "-p",
+            metavar="NAME",
+            type=click.Choice(_PROFILES),
+            help=f"The kernel interface of the thp block.  [default: the first of "
+            f"{', '.join(_PROFILES)} that the policy can be compiled for]",
+        ),
+        click.option(
+            "--set",
+            "-s",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Change a value of the workload, such as machine.khugepaged.max_ptes_none=470; "
+            "repeatable.",
+        ),
+        click.option(
+            "--seed",
+            metavar="N",
+            type=click.IntRange(0, (1 << 63) - 1),
+            help="Of the random numbers; the same seed gives the same figures.  [default: that "
+            "of the workload]",
+        ),
+        click.option(
+            "--sweep",
+            "sweeps",
+            metavar="NAME=V1,V2,..",
+            multiple=True,
+            help="Run with each of some values of a parameter of the policy, or of a key of the "
+            "workload; repeatable, for all combinations.",
+        ),
+        click.option(
+            "--repeat",
+            metavar="N",
+            type=click.IntRange(1, 1000),
+            default=1,
+            help="Run with N seeds, and show the mean and the spread.",
+        ),
+        click.option(
+            "--fail-if",
+            "conditions",
+            metavar="COND",
+            multiple=True,
+            help="Exit with code 1 if this holds for the policy: 'oom > 0', 'memory > always * "
+            "1.05', 'p99[/kubepods/java] > 2ms'; repeatable.",
+        ),
+        click.option(
+            "--cgroups",
+            metavar="N|all",
+            default="5",
+            show_default=True,
+            callback=_most_cgroups,
+            help="How many cgroups to show; all: every figure of each.",
+        ),
+        click.option(
+            "--html",
+            metavar="FILE",
+            type=click.Path(path_type=str),
+            help="Also write a page with timelines, which works offline.",
+        ),
+        click.option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            type=click.IntRange(1, 512),
+            help="Runs at a time.  [default: one for each CPU]",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _trace_options(function: _Function) -> _Function:
+    """The options of a replay."""
+    options = [
+        click.option(
+            "--trace",
+            metavar="FILE",
+            type=click.Path(path_type=str),
+            help="Replay requests instead: JSON Lines, one request a line; `-` is standard "
+            "input, a name with .gz is that of a gzip file.",
+        ),
+        click.option(
+            "--against",
+            metavar="FILE",
+            type=click.Path(path_type=str),
+            help="With --trace: another policy; say on which requests the two differ.",
+        ),
+        click.option(
+            "--top",
+            metavar="N",
+            type=click.IntRange(0, 100_000),
+            default=10,
+            show_default=True,
+            help="With --trace: how many cgroups and differences to show.",
+        ),
+        click.option(
+            "--keep-going",
+            is_flag=True,
+            help="With --trace: pass over bad lines, and count them.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command("simulate", short_help="Predict what a policy does to a machine.")
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=str))
+@_workload_options
+@_trace_options
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.pass_context
 def command(
-    file: str,
+    context: click.Context,
+    file: str | None,
     *,
     trace: str | None,
     against: str | None,
@@ -75,126 +197,61 @@ def command(
     page_size: str,
     pmd_order: int | None,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Replay a trace of requests, and count what a policy answers to it.
+    """Predict what a policy does to memory, latency and migrations.
 
-    The report counts decisions by rule, by event and by cgroup, and says which orders were
-    requested and which were allowed. A rule that never decides stands out. With `--against`
-    it also counts the requests to which the two policies give different answers, and shows
-    the first of them with both answers and the rules that gave them.
+    A model of the kernel's memory management runs a workload on a machine with the policy,
+    and with stock settings (baselines). The report begins with a verdict, and shows the
+    policy beside the baselines: memory, how much of it was never touched, huge pages, times,
+    faults, splits, collapses, migrations, pressure, OOM kills, and how often each rule decided.
+    The settings of the policy's host block count for its own run. Without FILE only the
+    baselines that are named run.
 
-    A line of a trace is a request: {"hook": "thp", "orders": "all", "cgroup": "/kubepods/java"}
-    with attributes by their names. docs/reference/trace.md has the format. Traces of any
-    length are read line by line.
+    With `--trace` it replays recorded requests instead, and counts what the policy answers
+    to them by rule, event and cgroup; with `--against` it says on which of them two
+    policies differ. docs/reference/trace.md has the format.
 
     \b
     Examples:
       policyc simulate fleet.thp
-      policyc simulate fleet.thp --trace monday.jsonl.gz --top 30
-      policyc simulate new.thp --against fleet.thp --trace monday.jsonl
-      zcat *.gz | policyc simulate fleet.thp --trace - --json
+      policyc simulate fleet.thp --workload redis-bgsave --html report.html
+      policyc simulate fleet.thp -w host.toml --fail-if 'oom > 0' --fail-if 'memory > always'
+      policyc simulate fleet.thp --sweep ceiling=5%,10%,20% --repeat 5
+      policyc simulate --workload stress-stride --baseline always,always+shrinker
+      policyc simulate fleet.thp --trace monday.jsonl.gz --against previous.thp
 
     \b
     Exit codes:
-      0  replayed; with --against: the policies agree on every request
-      1  the policies differ, a policy has errors, or the trace has a bad line
-      2  wrong usage, or a file that cannot be read
-      3  the trace that comes with policyc is not installed
+      0  simulated, and no condition of --fail-if holds; replayed, and nothing differs
+      1  a condition holds, the policies differ, or a policy, workload or trace has errors
+      2  wrong usage, or a file that cannot be read or written
+      3  a workload that comes with policyc is not installed
     """
-    from policyc.api import Policy
-    from policyc.cli import report
-    from policyc.simulate.replay import compare, replay
-
-    if [file, trace, against].count("-") > 1:
-        raise click.UsageError("only one of the files can be standard input")
-    target = target_of(page_size, pmd_order)
-    policy = Policy(checked_plan(file, target))
-    other = None if against is None else Policy(checked_plan(against, target))
-    errors: list[TraceError] = []
-    with _entries(trace, target, errors if keep_going else None) as (name, entries):
-        if other is None:
-            comparison, replayed = None, replay(policy, entries)
-        else:
-            comparison = compare(policy, other, entries, keep=top)
-            replayed = comparison.reports[0]
-    shown = report.Shown(name, policy.plan, other and other.plan, target, top, len(errors))
-    if as_json:
-        report.print_json(shown, replayed, comparison)
-    else:
-        report.print_text(shown, replayed, comparison)
-    _show_errors(name, errors)
-    return NO if errors or (comparison is not None and comparison.count) else FINE
-
-
-@contextmanager
-def _entries(
-    trace: str | None, target: Target, errors: list[TraceError] | None
-) -> Generator[tuple[str, Iterator[Entry]]]:
-    """The requests of a trace and its name; what is wrong with it ends the run."""
-    from policyc.cli.files import STANDARD_INPUT
-    from policyc.simulate.trace import TraceError, open_trace, read_trace
-
-    path = _path(trace)
-    name = STANDARD_INPUT if path is None else str(path) if trace else f"policyc's {path.name}"
-    on_error = None if errors is None else errors.append
-    try:
-        if path is None:
-            if sys.stdin is None:
-                raise OSError(0, "It is closed")
-            yield name, read_trace(sys.stdin.buffer, target, on_error=on_error)
-            return
-        with open_trace(path) as stream:
-            entries = read_trace(stream, target, on_error=on_error)
-            size = path.stat().st_size
-            long = size > _LONG and sys.stderr.isatty()
-            yield name, _shown_progress(entries, stream, size) if long else entries
-    except TraceError as error:
-        raise Failure(
-            f"{name}:{error.line}: {error.message}",
-            NO,
-            "docs/reference/trace.md has the format; --keep-going passes over bad lines",
-        ) from None
-    except OSError as error:
-        raise Failure(f"cannot read {name}: {reason(error)}", USAGE) from None
-
-
-def _path(trace: str | None) -> Path | None:
-    """The file of a trace, None for standard input."""
-    from policyc.simulate.trace import shipped_trace
-
-    if trace == "-":
-        return None
     if trace is not None:
-        return Path(trace)
-    try:
-        path = shipped_trace()
-    except FileNotFoundError as error:
-        raise Failure(str(error), MISSING) from None
-    if not path.is_file():
-        raise Failure(f"{path} is missing", MISSING, "give a trace with --trace FILE")
-    return path
+        from policyc.cli.replay import replay_trace
+
+        _refuse(context, _OF_WORKLOADS, "is for workloads, and there is --trace")
+        if file is None:
+            raise click.UsageError("--trace needs a policy: policyc simulate FILE --trace TRACE")
+        return replay_trace(
+            file,
+            trace,
+            against,
+            target_of(page_size, pmd_order),
+            top=top,
+            keep_going=keep_going,
+            as_json=as_json,
+        )
+    from policyc.cli.simulation import Options, simulate_workload
+
+    _refuse(context, _OF_TRACES, "is for traces: give one with --trace FILE")
+    return simulate_workload(Options(file=file, profiles=_PROFILES, as_json=as_json, **options))
 
 
-def _shown_progress(entries: Iterator[Entry], stream: IO[bytes], size: int) -> Iterator[Entry]:
-    """The entries, with a line on the terminal that says how far they are."""
-    # A gzip file is as far as the file that it unpacks.
-    raw = cast("IO[bytes]", getattr(stream, "fileobj", stream))
-    try:
-        for number, entry in enumerate(entries, start=1):
-            yield entry
-            if number % _STEP == 0:
-                done = f", {100 * raw.tell() // size}%" if size else ""
-                sys.stderr.write(f"\r{number:,} requests{done}")
-                sys.stderr.flush()
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
-def _show_errors(name: str, errors: list[TraceError]) -> None:
-    for error in errors[:_SHOWN_ERRORS]:
-        click.echo(f"{visible_lines(f'{name}:{error.line}: {error.message}')}", err=True)
-    if errors:
-        more = len(errors) - _SHOWN_ERRORS
-        rest = f", {more:,} of them not shown" if more > 0 else ""
-        click.echo(f"{plural(len(errors), 'bad line')} passed over{rest}", err=True)
+def _refuse(context: click.Context, names: Sequence[str], why: str) -> None:
+    """A usage error if an option was given that has no meaning here."""
+    given = click.core.ParameterSource.COMMANDLINE
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is given:
+            raise click.UsageError(f"{parameter.opts[0]} {why}")

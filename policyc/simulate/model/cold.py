@@ -24,8 +24,6 @@ STALE = 5 * SECOND
 #: A list has this share of the pages of an area, and at least so many.
 SHARE, LEAST = 8, 4096
 
-_NOTE = "cold"
-
 
 @dataclass(slots=True, eq=False)
 class _List:
@@ -71,9 +69,8 @@ def _offer(host: Host, area: Area, number: int, node: int | None) -> _List | Non
     """The list of an area with something left on it; None where there is nothing."""
     if not (area.resident if node is None else area.by_node[node]):
         return None
-    lists = area.notes.setdefault(_NOTE, {})
-    assert isinstance(lists, dict)
-    found = lists.get(node)
+    note = "cold" if node is None else f"cold {node}"
+    found = area.notes.get(note)
     if (
         not isinstance(found, _List)
         or found.version != area.version
@@ -81,7 +78,7 @@ def _offer(host: Host, area: Area, number: int, node: int | None) -> _List | Non
         or not _skip_gone(area, found, node)
     ):
         found = _rank(host, area, node)
-        lists[node] = found
+        area.notes[note] = found
     return found if found.taken < len(found.pages) else None
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from policyc.simulate.model import folios, oom, reclaim
 from policyc.simulate.model.allowed import allowed_orders
 from policyc.simulate.model.area import HUGE_ZERO, LARGEST, NONE, SWAPPED, ZERO, Area, Bools, Pages
+from policyc.simulate.model.fork import copy_on_write
 from policyc.simulate.model.limits import limiting, room
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ def _copy(fault: _Fault, pages: Pages) -> None:
             got = node.free.allocate(0, len(wanted) - taken)
             if got:
                 part = wanted[taken : taken + got]
-                folios.copy_on_write(fault.host, fault.area, part, node.index)
+                copy_on_write(fault.host, fault.area, part, node.index)
             taken += got
             if taken == len(wanted):
                 break

@@ -24,14 +24,13 @@ from policyc.simulate.model.area import (
 from policyc.simulate.model.limits import charge, room, uncharge
 
 if TYPE_CHECKING:
-    from policyc.simulate.model.host import CgroupState, Host, ProcessState
+    from policyc.simulate.model.host import CgroupState, Host
 
 __all__ = [
     "check",
     "collapse",
-    "copy_on_write",
     "fill",
-    "fork",
+    "forget",
     "free_lingering",
     "install",
     "map_huge_zero",
@@ -41,6 +40,7 @@ __all__ = [
     "release",
     "split",
     "swap_out",
+    "to_base",
     "unprotect",
     "whole",
 ]
@@ -125,7 +125,7 @@ def release(host: Host, area: Area, pages: Pages) -> int:
     lingering = _break_folios(host, area, pages)
     state = area.folio[pages]
     resident = pages[state <= LARGEST]
-    freed = _forget(host, area, resident)
+    freed = forget(host, area, resident)
     _linger(host, area, lingering)
     rest = pages[state > LARGEST]
     swapped = int(np.count_nonzero(area.folio[rest] == SWAPPED))
@@ -150,25 +150,27 @@ def _break_folios(host: Host, area: Area, pages: Pages) -> dict[int, int]:
     """Make base pages of folios that are freed in part; of PMD ones, the parts by block."""
     chosen = np.zeros(area.length, np.bool_)
     chosen[pages] = True
+    owned = chosen if area.borrowed is None else chosen & ~area.borrowed
     lingering: dict[int, int] = {}
     for order in range(1, area.order + 1):
         if not area.by_order[order]:
             continue
         heads = np.unique(pages[area.folio[pages] == order] >> order)
         parts = chosen.reshape(-1, 1 << order)[heads].sum(axis=1)
-        broken, parts = heads[parts < 1 << order], parts[parts < 1 << order]
+        broken = heads[parts < 1 << order]
         if not len(broken):
             continue
-        _to_base(area, broken << order, order)
+        to_base(area, broken << order, order)
         if order == area.order:
             area.process.cgroup.count("thp_split_pmd", len(broken))
             area.process.cgroup.count("thp_deferred_split_page", len(broken))
-            for block, part in zip(broken.tolist(), parts.tolist(), strict=True):
-                lingering[block] = part
+            parts = area.rows(owned)[broken].sum(axis=1)
+            lingering.update(zip(broken.tolist(), parts.tolist(), strict=True))
     return lingering
 
 
-def _to_base(area: Area, heads: Pages, order: int) -> None:
+def to_base(area: Area, heads: Pages, order: int) -> None:
+    """Map the pages of folios one by one from now on."""
     pages = whole(heads, order)
     area.folio[pages] = 0
     area.by_order[order] -= len(pages)
@@ -176,8 +178,11 @@ def _to_base(area: Area, heads: Pages, order: int) -> None:
     area.tables[heads // area.block] = True
 
 
-def _forget(host: Host, area: Area, pages: Pages) -> int:
-    """Free resident pages, whole folios only; the caller says what they are then."""
+def forget(host: Host, area: Area, pages: Pages, *, scattered: bool = False) -> int:
+    """Free resident pages, whole folios only; the caller says what they are then.
+
+    `scattered`: they lie among pages that stay. How many were owned, and are free now.
+    """
     if not len(pages):
         return 0
     owned = pages
@@ -188,7 +193,7 @@ def _forget(host: Host, area: Area, pages: Pages) -> int:
         area.cow_count -= int(np.count_nonzero(area.cow[pages]))
         owned = _hand_over(area, owned)
         area.cow[pages] = False
-    _give_back(host, area, owned)
+    _give_back(host, area, owned, scattered=scattered)
     orders = np.bincount(area.folio[pages], minlength=area.order + 1)
     nodes = np.bincount(area.node[pages], minlength=len(area.by_node))
     for order, number in enumerate(orders.tolist()):
@@ -209,6 +214,7 @@ def _hand_over(area: Area, owned: Pages) -> Pages:
         theirs = relative.borrowed[owned]
         given = owned[theirs]
         relative.borrowed[given] = False
+        _follow(relative, area, given)
         if relative.process.cgroup is not area.process.cgroup:
             charge(relative.process.cgroup, len(given))
             uncharge(area.process.cgroup, len(given))
@@ -216,7 +222,16 @@ def _hand_over(area: Area, owned: Pages) -> Pages:
     return owned
 
 
-def _give_back(host: Host, area: Area, pages: Pages) -> None:
+def _follow(area: Area, owner: Area, pages: Pages) -> None:
+    """Pages that are taken over lie where their owner had them moved meanwhile."""
+    for old in np.unique(area.node[pages]).tolist():
+        area.by_node[old] -= int(np.count_nonzero(area.node[pages] == old))
+    area.node[pages] = owner.node[pages]
+    for new in np.unique(area.node[pages]).tolist():
+        area.by_node[new] += int(np.count_nonzero(area.node[pages] == new))
+
+
+def _give_back(host: Host, area: Area, pages: Pages, *, scattered: bool) -> None:
     """Uncharge pages, and put them on the free lists of their nodes."""
     if not len(pages):
         return
@@ -224,7 +239,10 @@ def _give_back(host: Host, area: Area, pages: Pages) -> None:
     kinds = np.bincount(area.node[pages].astype(np.int64) * width + area.folio[pages])
     for kind in np.flatnonzero(kinds).tolist():
         node, order = divmod(kind, width)
-        host.nodes[node].free.release(order, int(kinds[kind]) >> order)
+        # After a fork a folio may be given back page by page, by whoever had it last.
+        whole_folios, rest = divmod(int(kinds[kind]), 1 << order)
+        host.nodes[node].free.release(order, whole_folios, scattered=scattered)
+        host.nodes[node].free.release(0, rest)
     uncharge(area.process.cgroup, len(pages))
 
 
@@ -282,7 +300,7 @@ def split(host: Host, area: Area, blocks: Pages, *, drop_zeros: bool = False) ->
     """
     if not len(blocks):
         return 0
-    _to_base(area, blocks * area.block, area.order)
+    to_base(area, blocks * area.block, area.order)
     area.process.cgroup.count("thp_split_page", len(blocks))
     area.process.cgroup.count("thp_split_pmd", len(blocks))
     if not drop_zeros:
@@ -290,7 +308,7 @@ def split(host: Host, area: Area, blocks: Pages, *, drop_zeros: bool = False) ->
     pages = whole(blocks * area.block, area.order)
     pages = pages[~area.filled[pages]]
     unprotect(area, pages)
-    freed = _forget(host, area, pages)
+    freed = forget(host, area, pages, scattered=True)
     area.folio[pages] = ZERO
     area.missing -= len(pages)
     area.zero_mapped += len(pages)
@@ -314,7 +332,7 @@ def collapse(host: Host, area: Area, start: int, order: int, node: int) -> bool:
     unprotect(area, pages)
     block = start // area.block
     filled = area.filled[pages].copy()
-    _forget(host, area, resident)
+    forget(host, area, resident)
     area.folio[resident] = NONE
     if block in area.lingering and order == area.order:
         _drop_lingering(host, area, block)
@@ -367,9 +385,9 @@ def swap_out(host: Host, area: Area, pages: Pages) -> int:
     for order in range(1, area.order):
         heads = np.unique(pages[area.folio[pages] == order] >> order) << order
         if len(heads):
-            _to_base(area, heads, order)
+            to_base(area, heads, order)
     unprotect(area, pages)
-    _forget(host, area, pages)
+    forget(host, area, pages)
     area.folio[pages] = SWAPPED
     area.swapped += len(pages)
     _swap(host, cgroup, len(pages))
@@ -397,66 +415,6 @@ def unprotect(area: Area, pages: Pages) -> None:
     if area.protected_count:
         area.protected_count -= int(np.count_nonzero(area.protected[pages]))
         area.protected[pages] = False
-
-
-def fork(host: Host, parent: Area, child: ProcessState) -> Area:
-    """The area of a child that shares all pages of the parent's until one of them writes."""
-    area = Area.make(child, parent.vma, host.page_size, host.pmd_order, len(host.nodes))
-    resident = parent.folio <= LARGEST
-    number = int(np.count_nonzero(resident))
-    for name in ("folio", "node", "filled", "tables"):
-        getattr(area, name)[:] = getattr(parent, name)
-    swapped = area.folio == SWAPPED
-    area.folio[swapped] = NONE  # its swap entries are shared; it does not read them again
-    area.by_order, area.by_node = list(parent.by_order), list(parent.by_node)
-    area.missing, area.zero_mapped = parent.missing, parent.zero_mapped
-    area.unfilled = parent.unfilled
-    area.borrowed, area.cow = resident.copy(), resident.copy()
-    parent.cow = resident.copy() if parent.cow is None else parent.cow | resident
-    parent.cow_count = int(np.count_nonzero(parent.cow))
-    area.cow_count = number
-    area.relatives.append(parent)
-    parent.relatives.append(area)
-    return area
-
-
-def copy_on_write(host: Host, area: Area, pages: Pages, node: int) -> None:
-    """Give shared pages copies of their own, which the caller took from the node.
-
-    A PMD mapping is split first (mm/huge_memory.c, do_huge_pmd_wp_page).
-    """
-    assert area.cow is not None
-    huge = np.unique(pages[area.folio[pages] == area.order] // area.block)
-    if len(huge):
-        _to_base(area, huge * area.block, area.order)
-        area.process.cgroup.count("thp_split_pmd", len(huge))
-    for order in range(1, area.order):
-        heads = np.unique(pages[area.folio[pages] == order] >> order) << order
-        if len(heads):
-            _to_base(area, heads, order)
-    unprotect(area, pages)
-    filled = area.filled[pages].copy()
-    _forget(host, area, pages)
-    area.folio[pages] = NONE
-    area.filled[pages] = filled
-    install(host, area, pages, 0, node)
-    for relative in area.relatives:
-        _settle(relative, pages)
-
-
-def _settle(area: Area, pages: Pages) -> None:
-    """A page that nobody shares any more is not copied when it is written."""
-    if area.cow is None or area.freed:
-        return
-    alone = pages[area.cow[pages]]
-    if area.borrowed is not None:
-        alone = alone[~area.borrowed[alone]]
-    others = np.zeros(len(alone), np.bool_)
-    for relative in area.relatives:
-        if not relative.freed and relative.borrowed is not None:
-            others |= relative.borrowed[alone]
-    area.cow[alone[~others]] = False
-    area.cow_count -= int(np.count_nonzero(~others))
 
 
 def check(host: Host) -> None:

@@ -113,8 +113,9 @@ class Khugepaged:
 
     def register(self, area: Area) -> None:
         """`khugepaged_enter_vma`; what may not have huge pages is passed over later."""
-        area.registered = True
-        self._areas.append(area)
+        if not area.registered:
+            area.registered = True
+            self._areas.append(area)
 
     def advance(self, host: Host, until: int) -> None:
         """Wake up as often as is due until a time of the clock, in nanoseconds."""
@@ -127,16 +128,17 @@ class Khugepaged:
     def _scan(self, host: Host) -> int:
         """One wake-up (`khugepaged_do_scan`); how much longer it took, in nanoseconds."""
         settings = host.machine.khugepaged
-        progress, wraps, took = 0, 0, 0.0
+        progress, took = 0, 0.0
         waited = False
         self._forget_ended()
+        # It passes the head of the list once, when it does not start there (pass_through_head).
+        passed = self._at == self._block == 0
         while self._areas and progress < settings.pages_to_scan:
             if self._at >= len(self._areas):
-                # Twice through the head of the list is once around it.
-                wraps += 1
                 self._at = self._block = 0
-                if wraps == 2:
+                if passed:
                     break
+                passed = True
             area = self._areas[self._at]
             orders = self._orders(host, area)
             left = settings.pages_to_scan - progress

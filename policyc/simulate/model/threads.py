@@ -10,10 +10,11 @@ import numpy as np
 
 from policyc.simulate.model import folios, khugepaged
 from policyc.simulate.model.access import access_of
-from policyc.simulate.model.area import LARGEST, Area, Pages
+from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.faults import touch
+from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
-from policyc.simulate.workload.patterns import DRAWN, Stream, stream_of
+from policyc.simulate.workload.patterns import Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Worker:
                 parent=process,
             )
             child.areas = {
-                key: area if area.vma.share else folios.fork(host, area, child)
+                key: area if area.vma.share else fork(host, area, child)
                 for key, area in process.areas.items()
             }
             host.processes.append(child)
@@ -253,10 +254,7 @@ class Worker:
         if not attention:
             stream.done += count
             return 0.0
-        candidates = None
-        if count > DRAWN or count > stream.span:
-            candidates = self._candidates(stream, writes=writes)
-        pages = stream.touched(count, candidates, host.rng)
+        pages = stream.touched(count, lambda some: self._changes(area, some, writes), host.rng)
         stream.done += count
         if not len(pages):
             return 0.0
@@ -269,17 +267,15 @@ class Worker:
         bill = touch(host, self.process, area, pages, written=written, zeros=phase.zero)
         return bill.time
 
-    def _candidates(self, stream: Stream, *, writes: bool) -> Pages:
-        """The pages of the range where a touch changes something."""
-        area = stream.area
-        part = slice(stream.first, stream.first + stream.span)
-        folio = area.folio[part]
-        wanted = folio > LARGEST
+    @staticmethod
+    def _changes(area: Area, pages: Pages, writes: bool) -> Bools:
+        """Whether touches of pages change something: fault, or fill zeros."""
+        changes = area.folio[pages] > LARGEST
         if writes:
-            wanted |= ~area.filled[part]
-            if area.cow is not None:
-                wanted |= area.cow[part]
-        return np.flatnonzero(wanted) + stream.first
+            changes |= ~area.filled[pages]
+            if area.cow_count and area.cow is not None:
+                changes |= area.cow[pages]
+        return changes
 
 
 def _inherit(area: Area, heir: ProcessState) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policyc.simulate.model import folios
-from policyc.simulate.model.area import Area
+from policyc.simulate.model.area import Area, Pages
 from policyc.simulate.model.host import CgroupState, Host
 
 __all__ = ["BATCH", "Scanned", "queued", "scan", "scan_queue"]
@@ -73,9 +73,7 @@ def scan_queue(host: Host, cgroup: CgroupState, number: int) -> Scanned:
     return result
 
 
-def _split_underused(
-    host: Host, area: Area, blocks: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> Scanned:
+def _split_underused(host: Host, area: Area, blocks: Pages) -> Scanned:
     """Split those of an area's folios that are underused (`thp_underused`)."""
     ceiling = host.machine.khugepaged.max_ptes_none
     if ceiling == host.block - 1:

@@ -21,7 +21,6 @@ class Place:
     """What the place that text goes to can show."""
 
     width: int = 80
-    unicode: bool = True
     color: bool = False
 
     def strong(self, text: str) -> str:

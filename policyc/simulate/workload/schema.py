@@ -93,6 +93,7 @@ _PROCESS = (
     Field(key="uid", kind=Kind.INT, high=(1 << 32) - 1, meaning="user"),
     Field(key="count", kind=Kind.INT, low=1, high=100_000, meaning="how many alike"),
     Field(key="node", kind=Kind.INT, high=63, meaning="the node whose CPUs it runs on"),
+    Field(key="spread", kind=Kind.BOOL, meaning="its threads run on all nodes with CPUs, evenly"),
     Field(key="start", kind=Kind.DURATION, high=LONGEST, meaning="when it starts"),
     Field(
         key="repeat",

@@ -1,4 +1,4 @@
-"""How `policyc simulate` shows what it counted, to people and as JSON."""
+"""How `policyc simulate --trace` shows what it counted, to people and as JSON."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import POLICY, invoke, run
+from tests.cli.commands import POLICY, ROOT, invoke, run
 
 LINES: list[dict[str, Any]] = [
     {"hook": "thp", "orders": 512, "event": "khugepaged", "cgroup": "/kubepods/java/a"},
@@ -109,7 +109,7 @@ def test_gzip_and_standard_input_are_the_same(policy: Path, trace: Path, tmp_pat
 
 
 def test_the_shipped_trace_asks_for_everything(policy: Path) -> None:
-    document = simulate(policy)
+    document = simulate(policy, "--trace", str(ROOT / "examples" / "traces" / "mixed.jsonl"))
     assert document["bad_lines"] == 0
     thp, numa = document["hooks"]["thp"], document["hooks"]["numa"]
     assert set(thp["events"]) == {
