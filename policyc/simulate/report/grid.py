@@ -30,18 +30,17 @@ class Place:
 
 def headed(title: str) -> list[str]:
     """A heading in short lines, broken behind blanks, `=`, `+`, `-`, `/` and where it must be."""
-    words = re.findall(r"[^ =+\-/_]*[=+\-/_]?|[^ ]", visible(title))
     lines = [""]
-    for word in filter(None, words):
+    for word in re.findall(r"[^ =+\-/_]*[ =+\-/_]|[^ =+\-/_]+", visible(title)):
         rest = word
-        if lines[-1] and cell_width(lines[-1] + rest) > _HEADING:
+        if lines[-1] and cell_width(lines[-1] + rest.rstrip()) > _HEADING:
             lines.append("")
-        while cell_width(rest) > _HEADING:
+        while cell_width(rest.rstrip()) > _HEADING:
             lines[-1] += rest[:_HEADING]
             lines.append("")
             rest = rest[_HEADING:]
         lines[-1] += rest
-    return [line for line in lines if line][:_LINES] or [""]
+    return [line.strip() for line in lines if line.strip()][:_LINES] or [""]
 
 
 def grid(
