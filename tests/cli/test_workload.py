@@ -109,7 +109,6 @@ def test_overrides_change_the_summary() -> None:
         (("absent.toml",), "there is no file and no shipped workload 'absent.toml'"),
         (("redis-bgsav",), "did you mean 'redis-bgsave'?"),
         (("examples",), "there is no file and no shipped workload 'examples'"),
-        (("\0",), "Error: "),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], message: str) -> None:

@@ -636,7 +636,7 @@ def test_what_is_wrong_with_nodes(nodes: str, message: str) -> None:
         ("oom_score_adj = -1001", "-1000 to 1000"),
         ("scan_scale = 11", "0 to 10"),
         ('thp_disable = "maybe"', "expected no, yes or except-advised"),
-        ("repeat = 0", "it repeats until the workload ends, which needs a duration"),
+        ("repeat = 0", "all processes repeat until the workload ends: give it a duration"),
         ("phasez = []", "did you mean 'phases'?"),
     ],
 )
@@ -661,6 +661,11 @@ def test_names(name: str) -> None:
         assert found == []
     else:
         assert "expected a name in quotes" in found[0][1]
+
+
+def test_what_repeats_ends_with_the_others() -> None:
+    helper = SMALL[SMALL.index("[[processes]]") :].replace('"p"', '"helper"\nrepeat = 0')
+    assert complaints(SMALL + helper) == []
 
 
 def test_names_are_there_once() -> None:

@@ -176,7 +176,7 @@ class Uniform(Stream):
         """See Stream. By the probability of each page where that is less to compute."""
         if count <= DRAWN and count < self.span // 4:
             pages = self.draw(count, rng)
-            return np.unique(pages[wanted(pages)])
+            return _distinct(pages[wanted(pages)], self.first, self.span)
         every = np.arange(self.first, self.first + self.span)
         return _reached(self, count, every[wanted(every)], rng)
 
@@ -270,6 +270,15 @@ class Hotset(Uniform):
         return min(
             1.0, self.phase.hot_share * min(1.0, share / hot) + (1 - self.phase.hot_share) * share
         )
+
+
+def _distinct(pages: Pages, first: int, span: int) -> Pages:
+    """Pages of a range, sorted, each once; by a map of the range where they are many."""
+    if len(pages) * 32 < span:
+        return np.unique(pages)
+    seen = np.zeros(span, np.bool_)
+    seen[pages - first] = True
+    return np.flatnonzero(seen) + first
 
 
 def _reached(stream: Stream, count: int, pages: Pages, rng: np.random.Generator) -> Pages:

@@ -320,13 +320,32 @@ class PerfReader:
 
     def _traced(self, time: int, name: str, rest: str, prefix: str) -> Event | None:
         """Tracepoints of memory and of system calls."""
-        handler = _HANDLERS.get(name)
+        handler = self._handler(name)
         if handler is None:
             if len(self.others) < 100 or name in self.others:
                 self.others[name] = self.others.get(name, 0) + 1
             return None
         _, pid, tid, _ = self._task(prefix, prefix + rest)
-        return handler(self, time, pid, tid, rest)
+        return handler(time, pid, tid, rest)
+
+    def _handler(self, name: str) -> Callable[[int, int, int, str], Event | None] | None:
+        match name:
+            case "mm_page_alloc":
+                return self._page_alloc
+            case "mm_khugepaged_scan_pmd":
+                return self._scan
+            case "mm_collapse_huge_page":
+                return self._collapsed
+            case "sys_enter_mmap":
+                return self._enter_mmap
+            case "sys_exit_mmap":
+                return self._exit_mmap
+            case "sys_enter_munmap":
+                return self._munmap
+            case "sys_enter_madvise":
+                return self._madvise
+            case _:
+                return None
 
     def _page_alloc(self, time: int, pid: int, _tid: int, rest: str) -> Event | None:
         order = _fields(rest).get("order", 0)
@@ -376,17 +395,6 @@ class PerfReader:
                 return Collapse(time, pid, start, end)
             case _:
                 return None
-
-
-_HANDLERS: dict[str, Callable[[PerfReader, int, int, int, str], Event | None]] = {
-    "mm_page_alloc": PerfReader._page_alloc,
-    "mm_khugepaged_scan_pmd": PerfReader._scan,
-    "mm_collapse_huge_page": PerfReader._collapsed,
-    "sys_enter_mmap": PerfReader._enter_mmap,
-    "sys_exit_mmap": PerfReader._exit_mmap,
-    "sys_enter_munmap": PerfReader._munmap,
-    "sys_enter_madvise": PerfReader._madvise,
-}
 
 
 def _event(rest: str) -> tuple[str, str]:
