@@ -15,6 +15,9 @@ _GAP = "  "
 #: Headings are broken into lines of about this many cells, and cut after so many lines.
 _HEADING, _LINES = 11, 4
 
+#: Labels may take half of the width, and this much however narrow the place is.
+_LEAST = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -55,7 +58,7 @@ def grid(
     """
     headings = [headed(title) for title in titles]
     labels = [visible(row[0]) for row in rows if row is not None]
-    most = max(12, place.width // 2)
+    most = max(_LEAST, place.width // 2)
     first = min(most, max([cell_width(corner), *map(cell_width, labels)]))
     widths = [
         max(
