@@ -19,7 +19,7 @@ from policyc.simulate.workload import specification as spec
 if TYPE_CHECKING:
     from policyc.simulate.model.hook import Hook
 
-__all__ = ["UNLIMITED", "CgroupState", "Daemon", "Host", "NodeState", "ProcessState"]
+__all__ = ["UNLIMITED", "CgroupState", "Daemon", "Host", "NodeState", "ProcessState", "cpu_nodes"]
 
 #: Pages, where a cgroup has no limit.
 UNLIMITED = 1 << 52
@@ -210,3 +210,13 @@ class Host:
                 if id(area) not in seen:
                     seen.add(id(area))
                     yield area
+
+
+def cpu_nodes(host: Host, process: ProcessState) -> list[int]:
+    """The nodes whose CPUs run its threads, evenly."""
+    with_cpus = [node.index for node in host.nodes if node.spec.cpus]
+    if process.spec.spread and with_cpus:
+        return with_cpus
+    if not with_cpus or host.nodes[process.node].spec.cpus:
+        return [process.node]
+    return with_cpus[:1]

@@ -17,7 +17,19 @@ from policyc.simulate.model.cold import coldest
 from policyc.simulate.model.host import CgroupState, Host, ProcessState
 from policyc.simulate.model.pressure import HZ
 
-__all__ = ["BATCH", "areas_of", "high_delay", "over_high", "reclaim", "swap_room"]
+__all__ = [
+    "BATCH",
+    "CLUSTER",
+    "PRIORITY",
+    "Work",
+    "areas_of",
+    "high_delay",
+    "over_high",
+    "reclaim",
+    "shrink_lists",
+    "shrink_queue",
+    "swap_room",
+]
 
 #: SWAP_CLUSTER_MAX: the least that is reclaimed at once.
 CLUSTER = 32
@@ -42,12 +54,11 @@ JIFFY = 1_000_000_000 // HZ
 
 
 @dataclass(slots=True)
-class _Work:
-    """What a call of reclaim did."""
+class Work:
+    """What a call of reclaim is to free and what it did, in pages; `split` are folios."""
 
     wanted: int
     freed: int = 0
-    scanned: int = 0
     swapped: int = 0
     split: int = 0
 
@@ -61,15 +72,15 @@ def reclaim(
     pgsteal, pswpout, thp_swpout_fallback, thp_underused_split_page.
     """
     top = cgroup or host.root
-    work = _Work(max(pages, CLUSTER))
+    work = Work(max(pages, CLUSTER))
     if any(each.lingering for each in top.below()):
         work.freed += folios.free_lingering(host, top)
     for priority in range(PRIORITY, -1, -1):
         if work.freed >= work.wanted:
             break
-        _shrink_lists(host, top, work, priority)
+        shrink_lists(host, top, work, priority, None)
         for each in top.below():
-            _shrink_queue(host, each, work, priority)
+            shrink_queue(host, each, work, priority)
     if process is not None:
         costs = host.costs
         process.stalled += (
@@ -95,28 +106,30 @@ def swap_room(host: Host, cgroup: CgroupState) -> int:
     return max(0, min(free, *(each.swap_max - each.swap for each in cgroup.upwards())))
 
 
-def _shrink_lists(host: Host, top: CgroupState, work: _Work, priority: int) -> None:
-    """Swap out the coldest pages, a share of all by the priority (`shrink_lruvec`)."""
+def shrink_lists(host: Host, top: CgroupState, work: Work, priority: int, node: int | None) -> None:
+    """Swap out the coldest pages, of all or of a node, a share of them by the priority
+    (`shrink_lruvec`). Cgroups without swap are passed over (`can_reclaim_anon_pages`).
+    """
     room = swap_room(host, top)
     if not room:
         return
-    areas = areas_of(top)
-    share = sum(area.resident for area in areas) >> priority
-    number = min(share, room, work.wanted - work.freed)
+    areas = [area for area in areas_of(top) if swap_room(host, area.process.cgroup)]
+    size = sum(area.resident if node is None else area.by_node[node] for area in areas)
+    number = min(size >> priority, room, work.wanted - work.freed)
     if number <= 0:
         return
-    for area, pages in coldest(host, areas, number):
-        split = area.process.cgroup.counters["thp_split_page"]
+    for area, pages in coldest(host, areas, number, node):
+        counters = area.process.cgroup.counters
+        split = counters["thp_split_page"]
         swapped = folios.swap_out(host, area, pages)
-        work.split += area.process.cgroup.counters["thp_split_page"] - split
+        work.split += counters["thp_split_page"] - split
         area.process.cgroup.count("pgscan", len(pages))
         area.process.cgroup.count("pgsteal", swapped)
-        work.scanned += len(pages)
         work.swapped += swapped
         work.freed += swapped
 
 
-def _shrink_queue(host: Host, cgroup: CgroupState, work: _Work, priority: int) -> None:
+def shrink_queue(host: Host, cgroup: CgroupState, work: Work, priority: int) -> None:
     """Let the shrinker look at a share of a queue (`do_shrink_slab`).
 
     With `seeks` at DEFAULT_SEEKS, 2, the share is twice that of the lists. Fewer folios than

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from policyc.simulate.workload.specification import MIB, MILLISECOND, NumaBalancing
 
-__all__ = ["Group", "ScanBounds", "initial_period", "scan_period_bounds", "updated_scan_period"]
+__all__ = ["Group", "ScanBounds", "new_thread_period", "scan_period_bounds", "updated_scan_period"]
 
 #: MAX_SCAN_WINDOW: no more than this is marked in a second, MiB.
 MAX_SCAN_WINDOW = 2560
@@ -61,17 +61,15 @@ def scan_period_bounds(
     return ScanBounds(minimum, start, max(minimum, maximum))
 
 
-def initial_period(bounds: ScanBounds, settings: NumaBalancing, threads: int) -> int:
-    """The period of the first scan after the delay.
+def new_thread_period(settings: NumaBalancing) -> int:
+    """The period of a thread that clone(CLONE_VM) made, until its first placement, ms.
 
-    The first thread of a process takes `task_scan_start`. A thread made by clone(CLONE_VM)
-    has its node_stamp set already (`init_numa_balancing`), so that `task_tick_numa` leaves
-    it what it was made with: scan_delay. Until its first placement, at the end of a pass
-    over all memory, a process of many threads is scanned one window in that time.
+    The first thread of a process takes `task_scan_start` for its first scan. One that is
+    made later has its node_stamp set already (`init_numa_balancing`), so that
+    `task_tick_numa` leaves the period what it was made with: scan_delay. Until the first
+    placement, after a pass over all memory, many threads scan one window in that time.
     """
-    if threads > 1:
-        return max(1, settings.scan_delay // MILLISECOND)
-    return bounds.start
+    return max(1, settings.scan_delay // MILLISECOND)
 
 
 def updated_scan_period(

@@ -90,6 +90,7 @@ class Promotion:
         self,
         host: Host,
         node: int,
+        *,
         now: Milliseconds,
         latency: Milliseconds,
         sizes: NDArray[np.int64],

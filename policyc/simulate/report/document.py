@@ -22,6 +22,7 @@ _DIGITS = 9
 _BYTES = ("memory_bytes", "memory_peak_bytes", "memory_mean_bytes", "bloat_bytes", "swap_bytes")
 _FLOATS = (
     "run_seconds",
+    "cpu_seconds",
     "access_p50_seconds",
     "access_p99_seconds",
     "fault_p50_seconds",

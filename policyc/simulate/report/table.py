@@ -138,21 +138,21 @@ def _deviation(deviation: float, mean: float, unit: Unit) -> str:
 
 
 def _short(report: Report, place: Place, most: int) -> list[list[str]]:
-    """The cgroups with the most memory, a figure at a time; figures that are 0 are left out."""
+    """The cgroups with the most memory, a figure at a time.
+
+    Figures other than memory are left out where all runs have the same.
+    """
     paths = report.cgroups()
     shown = paths[:most]
     parts: list[list[str]] = []
     for title, name in _BY_CGROUP:
         figure = FIGURES[name]
         rows: list[tuple[str, Sequence[str]] | None] = [
-            (
-                path,
-                [spell(column.mean(figure.read, path), figure.unit) for column in report.columns],
-            )
+            (path, [spell(value, figure.unit) for value in values])
             for path in shown
-            if any(column.mean(figure.read, path) for column in report.columns)
+            if any(values := [column.mean(figure.read, path) for column in report.columns])
         ]
-        if rows:
+        if any(row is not None and len(set(row[1])) > 1 for row in rows) or not parts:
             parts.append(grid(title, _titles(report.columns), rows, place))
     if parts and len(paths) > len(shown):
         rest = f"{len(paths) - len(shown):,} more cgroups: --cgroups all shows every figure of each"

@@ -93,6 +93,7 @@ _PROCESS = (
     Field(key="uid", kind=Kind.INT, high=(1 << 32) - 1, meaning="user"),
     Field(key="count", kind=Kind.INT, low=1, high=100_000, meaning="how many alike"),
     Field(key="node", kind=Kind.INT, high=63, meaning="the node whose CPUs it runs on"),
+    Field(key="spread", kind=Kind.BOOL, meaning="its threads run on all nodes with CPUs, evenly"),
     Field(key="start", kind=Kind.DURATION, high=LONGEST, meaning="when it starts"),
     Field(
         key="repeat",
@@ -132,7 +133,7 @@ _PROCESS = (
 
 _VMA = (
     Field(key="name", kind=Kind.NAME, required=True, meaning="for phases"),
-    Field(key="size", kind=Kind.SIZE, low=1, high=LARGEST, required=True, meaning="size"),
+    Field(key="size", kind=Kind.SIZE, low=1, high=LARGEST, required=True, meaning="rounded up to whole pages"),
     Field(key="kind", kind=Kind.CHOICE, choices=("anon", "shmem"), meaning="kind of memory"),
     Field(
         key="advice",

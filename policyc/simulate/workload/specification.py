@@ -223,7 +223,8 @@ class Phase:
 class Process:
     """A process, or `count` alike. `thp_disable` is prctl(PR_SET_THP_DISABLE): "no", "yes",
     "except-advised". `scan_scale` is the RFC's prctl for kmmscand, 0 to 10. `repeat` is how
-    often its phases run, 0: until the workload ends. `oom_score_adj` as in /proc.
+    often its phases run, 0: until the workload ends. `oom_score_adj` as in /proc. With
+    `spread` its threads run on all nodes with CPUs, evenly; `node` is then the first one's.
     """
 
     name: str
@@ -232,6 +233,7 @@ class Process:
     uid: int = 0
     count: int = 1
     node: int = 0
+    spread: bool = False
     start: int = 0
     repeat: int = 1
     thp_disable: str = "no"
