@@ -316,7 +316,7 @@ def _joined(found: Sequence[Segment]) -> list[Segment]:
 def _continues(before: Segment, segment: Segment) -> bool:
     if before.pattern is not segment.pattern or before.threads != segment.threads:
         return False
-    if before.note or segment.note or segment.began - before.ended > _GAP:
+    if before.note or segment.note or not 0 <= segment.began - before.ended <= _GAP:
         return False
     if segment.pattern is Pattern.SEQUENTIAL:
         return segment.start == before.end
