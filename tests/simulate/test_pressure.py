@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policyc.simulate.engine import simulate
 from policyc.simulate.model.pressure import HZ, PERIOD, Pressure, calc_averages, collect
-
-SECOND = 1_000_000_000
+from policyc.simulate.workload.specification import (
+    SECOND,
+    Cgroup,
+    Machine,
+    Node,
+    Pattern,
+    Phase,
+    Process,
+    Thp,
+    Vma,
+    Workload,
+)
 
 
 def test_the_period_is_a_jiffy_longer_than_two_seconds() -> None:
@@ -104,6 +115,7 @@ def _host(cpus: int, *stalls: tuple[int, float]) -> Any:
             stalled=stalled * SECOND,
             alive=True,
             running=True,
+            ended=None,
             notes={},
             cgroup=root,
         )
@@ -146,3 +158,38 @@ def test_a_long_sleep_is_spread_over_the_ticks_it_lasts() -> None:
         collect(cast(Any, host), tick * SECOND, (tick + 1) * SECOND)
         host.processes[0].stalled = 0.0
     assert host.psi.total == [2 * SECOND, 2 * SECOND]
+
+
+def test_who_has_ended_is_not_delayed() -> None:
+    host = _host(1, (1, 0.5))
+    for tick in range(3):
+        collect(cast(Any, host), tick * SECOND, (tick + 1) * SECOND)
+        # Nobody sets back the time of a process that has ended.
+        host.processes[0].ended = tick * SECOND
+    assert host.psi.total == [SECOND // 2, SECOND // 2]
+
+
+def test_who_waits_for_memory_high_all_the_time_has_full_pressure() -> None:
+    # 64 MiB are written where 8 are allowed and nothing can be reclaimed: each batch of 64
+    # pages waits two seconds, so after a minute avg10 is near 1 - e ** -6 of 100 %.
+    workload = Workload(
+        name="throttled",
+        duration=60 * SECOND,
+        machine=Machine(nodes=(Node(memory=1 << 30, cpus=4),), thp=Thp(enabled="never")),
+        cgroups=(Cgroup(path="/a", memory_high=8 << 20), Cgroup(path="/b")),
+        processes=tuple(
+            Process(
+                name=f"p{path[1:]}",
+                cgroup=path,
+                vmas=(Vma(name="heap", size=64 << 20),),
+                phases=(Phase(pattern=Pattern.SEQUENTIAL, vma="heap", duration=60 * SECOND),),
+            )
+            for path in ("/a", "/b")
+        ),
+    )
+    run = simulate(workload, name="throttled")
+    assert run.cgroups["/a"].pressure_full > 97
+    assert run.cgroups["/b"].pressure_some == 0
+    # Of two threads one stands still: some of all, and half of all in full.
+    assert run.total.pressure_some == pytest.approx(50, abs=2)
+    assert run.cgroups["/a"].counters["memory_high"] > 0

@@ -153,6 +153,8 @@ def collect(host: Host, tick_start: int, now: int) -> None:
     tasks: dict[str, int] = {}
     delayed: dict[str, float] = {}
     for process in host.processes:
+        if process.ended is not None and process.ended < tick_start:
+            continue
         stalled = _stalled(process, length)
         if not stalled and not (process.alive and process.running):
             continue
