@@ -223,6 +223,9 @@ def _migrate(faults: Faults, wanted: Bools) -> Bools:
     count, costs = faults.process.cgroup.count, host.costs
     for node in faults.targets(wanted):
         chosen = np.flatnonzero(wanted & (faults.target == node))
+        if faults.state.threads > 1:
+            # Other threads hold the folio's lock or a reference, or it is off the LRU.
+            chosen = chosen[host.rng.random(len(chosen)) >= costs.contended]
         # The target keeps its high watermark (migrate_balanced_pgdat).
         room = max(0, host.nodes[node].free.free_pages - watermarks(host, node).high)
         fit = chosen[: _fitting(faults.sizes[chosen], room)]
@@ -279,7 +282,7 @@ def _record(faults: Faults, moved: Bools, failed: Bools) -> None:
     near = int(sizes[local].sum())
     state.local += near
     state.remote += int(sizes.sum()) - near
-    state.failed += int(faults.sizes[failed].sum())
+    state.failed += int(faults.sizes[failed & known].sum())
     state.statistics.add(memory, cpu, private, sizes)
 
 
