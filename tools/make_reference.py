@@ -61,10 +61,21 @@ _OBJECTS = {
 
 def pages() -> dict[Path, str]:
     """Every page that this program writes, with its text."""
+    from tools.simulation_reference import simulation_page, simulation_schema
+    from tools.workload_reference import workload_page, workload_schema
+
     return {
         DOCS / "reference" / "host.md": host_page(),
         DOCS / "reference" / "attributes.md": attributes_page(),
         DOCS / "reference" / "profiles.md": profiles_page(),
+        DOCS / "reference" / "workload.md": _page(
+            "Workloads", "policyc/simulate/workload/schema.py", workload_page()
+        ),
+        DOCS / "reference" / "workload.schema.json": workload_schema(),
+        DOCS / "reference" / "simulation.md": _page(
+            "What a simulation found", "policyc/simulate/figures.py", simulation_page()
+        ),
+        DOCS / "reference" / "simulation.schema.json": simulation_schema(),
         DOCS / "errors" / "index.md": errors_page(),
     }
 
@@ -358,4 +369,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(DOCS.parent))  # for the other modules of tools/
     sys.exit(main())

@@ -120,9 +120,11 @@ class Engine:
         if self.workload.tick:
             return self.workload.tick
         now = self.host.now
-        if now < 2 * SECOND:
+        if now < SECOND:
             return 20 * MILLISECOND
-        return 100 * MILLISECOND if now < 120 * SECOND else SECOND
+        if now < 120 * SECOND:
+            return (100 if now < 10 * SECOND else 200) * MILLISECOND
+        return SECOND
 
     def _start(self, until: int) -> None:
         while self.waiting and self.waiting[0][0] <= until:

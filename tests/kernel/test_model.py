@@ -13,68 +13,62 @@ from policyc.simulate.workload.reader import read_workload
 from policyc.simulate.workload.runner import Outcome, run
 from tests.kernel.guest.attached import attached
 from tests.kernel.guest.cgroups import ROOT, Cgroups
-from tests.kernel.guest.settings import Settings
-from tests.kernel.guest.thp import PMD_ORDER, Thp
+from tests.kernel.guest.thp import PMD_ORDER
 from tests.kernel.modelled import CASES, Case
 from tests.kernel.policies import Program, policy, thp_policy
 
-PROGRAMS: dict[str, dict[str, Program]] = {
-    case.name: thp_policy(case.policy)
-    if case.profile == "thp"
-    else {"": policy(case.policy, case.profile)}
-    for case in CASES
-    if case.policy
-}
+#: Whether a case has a policy that is compiled for each signature of thp_get_order.
+PLAIN = [case for case in CASES if case.profile != "thp"]
+BY_SIGNATURE = [case for case in CASES if case.profile == "thp"]
+
+PROGRAMS = {case.name: policy(case.policy, case.profile) for case in PLAIN if case.policy}
+THP_PROGRAMS = {case.name: thp_policy(case.policy) for case in BY_SIGNATURE}
 
 
-def outcome_of(case: Case, cgroups: Cgroups, signature: str) -> tuple[Outcome, str]:
-    """Run a case, with its policy; and the profile that it was attached by."""
+def outcome_of(case: Case, cgroups: Cgroups, program: Program | None) -> Outcome:
+    """Run a case with its policy, where the kernel wants that: for a cgroup of processes."""
     workload = read_workload(case.file, case.overrides)
-    if not case.policy:
-        return run(workload, cgroup_root=ROOT, apply=True, patience=120), ""
-    programs = PROGRAMS[case.name]
-    program = programs.get(signature) or programs[""]
-    numa = program.profile.startswith("numab")
-    places = {process.cgroup: cgroups.make(process.cgroup) for process in workload.processes}
     with contextlib.ExitStack() as stack:
-        if numa:
-            for place in places.values():
-                stack.enter_context(attached(program, data={"cgroup_id": place.id}))
-        elif program.profile == "mthp-v2":
-            for place in places.values():
-                stack.enter_context(attached(program, cgroup=place))
-        else:
+        if program is not None and program.profile.startswith("thp"):
+            for path in {process.cgroup for process in workload.processes}:
+                cgroups.make(path)
             stack.enter_context(attached(program))
-        return run(workload, cgroup_root=ROOT, apply=True, patience=120), program.profile
+        elif program is not None:
+            for path in {process.cgroup for process in workload.processes}:
+                place = cgroups.make(path)
+                mask = program.profile.startswith("mthp")
+                data = None if mask else {"cgroup_id": place.id}
+                stack.enter_context(attached(program, cgroup=place if mask else None, data=data))
+        return run(workload, cgroup_root=ROOT, apply=True, patience=100)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_kernel_runs_it(
-    case: Case, cgroups: Cgroups, thp: Thp, settings: Settings, signature: str
-) -> None:
-    if signature != "v12" and case.profile != "thp":
-        pytest.skip("this does not depend on the signature of thp_get_order")
-    outcome, profile = outcome_of(case, cgroups, signature)
-    ended = outcome.run.process_seconds.values()
-    assert all(seconds < 0 for seconds in ended) == case.killed
-    assert not case.killed or outcome.run.total.counters["oom_kill"] >= 1
+def check_and_keep(case: Case, name: str, profile: str, outcome: Outcome) -> None:
+    """It ran as it should, and the host gets what the kernel told."""
+    assert outcome.differences == ()
     assert outcome.run.total.touches > 0
-    assert all(area.exact for area in outcome.areas)
     for area in outcome.areas:
+        assert area.exact
         # what page frames say is what the kernel says in smaps
         huge = area.smaps["AnonHugePages"] + area.smaps["ShmemPmdMapped"]
         assert huge <= area.by_order.get(PMD_ORDER, 0) + area.zero_page
-    _keep(case, signature, profile, outcome)
-
-
-def _keep(case: Case, signature: str, profile: str, outcome: Outcome) -> None:
     directory = Path(os.environ["POLICYC_OUTPUT"], "model")
     directory.mkdir(exist_ok=True)
-    about = {
-        "case": case.name,
-        "signature": signature,
-        "profile": profile,
-        "outcome": outcome.document(),
-    }
-    name = f"{case.name}-{signature}.json" if case.profile == "thp" else f"{case.name}.json"
-    (directory / name).write_text(json.dumps(about), "utf-8")
+    about = {"case": case.name, "profile": profile, "outcome": outcome.document()}
+    (directory / f"{name}.json").write_text(json.dumps(about), "utf-8")
+    ended = outcome.run.process_seconds
+    assert all(seconds < 0 for seconds in ended.values()) == case.killed, ended
+    assert not case.killed or outcome.run.total.counters["oom_kill"] >= 1
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case.name)
+def test_the_kernel_runs_it(case: Case, cgroups: Cgroups) -> None:
+    program = PROGRAMS.get(case.name)
+    outcome = outcome_of(case, cgroups, program)
+    check_and_keep(case, case.name, case.profile, outcome)
+
+
+@pytest.mark.parametrize("case", BY_SIGNATURE, ids=lambda case: case.name)
+def test_the_kernel_runs_it_with_a_policy(case: Case, cgroups: Cgroups, signature: str) -> None:
+    program = THP_PROGRAMS[case.name][signature]
+    outcome = outcome_of(case, cgroups, program)
+    check_and_keep(case, f"{case.name}-{signature}", program.profile, outcome)

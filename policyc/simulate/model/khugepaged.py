@@ -113,8 +113,9 @@ class Khugepaged:
 
     def register(self, area: Area) -> None:
         """`khugepaged_enter_vma`; what may not have huge pages is passed over later."""
-        area.registered = True
-        self._areas.append(area)
+        if not area.registered:
+            area.registered = True
+            self._areas.append(area)
 
     def advance(self, host: Host, until: int) -> None:
         """Wake up as often as is due until a time of the clock, in nanoseconds."""

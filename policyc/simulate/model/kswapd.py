@@ -6,19 +6,23 @@ one, in tiering mode until the promotion one (`pgdat_balanced`).
 
 from __future__ import annotations
 
-from policyc.simulate.model import folios, underused
+from policyc.simulate.model import folios
 from policyc.simulate.model.cold import coldest
 from policyc.simulate.model.host import Host, NodeState
-from policyc.simulate.model.reclaim import CLUSTER, areas_of, swap_room
+from policyc.simulate.model.reclaim import (
+    CLUSTER,
+    PRIORITY,
+    Work,
+    areas_of,
+    shrink_lists,
+    shrink_queue,
+)
 from policyc.simulate.model.watermarks import watermarks
 
 __all__ = ["Kswapd", "demotion_target", "wake"]
 
 #: numa_balancing: NUMA_BALANCING_MEMORY_TIERING
 TIERING = 2
-
-#: Pages that are looked for at once.
-CHUNK = 4096
 
 
 def wake(host: Host, node: int) -> None:
@@ -61,24 +65,41 @@ class Kswapd:
                 self._balance(host, node, marks.promo if tiering else marks.high, span)
 
     def _balance(self, host: Host, node: NodeState, mark: int, span: int) -> None:
-        """Free memory until the mark is reached or the time is over."""
+        """Free memory until the mark is reached or the time is over (`balance_pgdat`)."""
         left = float(span)
-        page = float(host.page_size)
         while left > 0:
-            missing = mark - node.free.free_pages
-            if missing <= 0:
+            before = node.free.free_pages
+            for priority in range(PRIORITY, 0, -1):
+                missing = mark - node.free.free_pages
+                if missing <= 0:
+                    node.woken = False
+                    return
+                left -= self._round(host, node, missing, priority)
+                if left <= 0:
+                    return
+            if node.free.free_pages <= before:
+                # It gives up on a hopeless node until somebody wakes it again.
                 node.woken = False
                 return
-            moved = self._demote(host, node, min(missing, CHUNK))
-            left -= moved * (host.costs.migrate + page * host.costs.copy_byte)
-            if moved:
-                continue
-            freed = self._shrink(host, node, min(max(missing, CLUSTER), CHUNK))
-            left -= freed * (host.costs.reclaim + page * host.costs.copy_byte)
-            if not freed:
-                # kswapd gives up on a hopeless node until somebody wakes it again.
-                node.woken = False
-                return
+
+    def _round(self, host: Host, node: NodeState, missing: int, priority: int) -> float:
+        """One priority: demote or swap, then the shrinker; nanoseconds that it took."""
+        costs = host.costs
+        copy = costs.copy_byte * host.page_size
+        used = node.free.pages - node.free.free_pages
+        moved = self._demote(host, node, min(missing, max(CLUSTER, used >> priority)))
+        work = Work(missing - moved)
+        if not moved:
+            shrink_lists(host, host.root, work, priority, node.index)
+        for cgroup in host.root.below():
+            if cgroup.lingering:
+                work.freed += folios.free_lingering(host, cgroup)
+            shrink_queue(host, cgroup, work, priority)
+        return (
+            moved * (costs.migrate + copy)
+            + work.swapped * (costs.reclaim + copy)
+            + work.split * costs.split
+        )
 
     def _demote(self, host: Host, node: NodeState, number: int) -> int:
         """Move the coldest pages to the next tier (`demote_folio_list`)."""
@@ -98,22 +119,3 @@ class Kswapd:
             area.process.cgroup.count("pgsteal", got)
             moved += got
         return moved
-
-    def _shrink(self, host: Host, node: NodeState, number: int) -> int:
-        """The shrinker of underused huge pages, then swap."""
-        before = node.free.free_pages
-        if any(each.lingering for each in host.cgroups.values()):
-            folios.free_lingering(host, host.root)
-        for cgroup in host.root.below():
-            if node.free.free_pages - before >= number:
-                break
-            if cgroup.queue:
-                underused.scan_queue(host, cgroup, underused.BATCH)
-        number -= max(0, node.free.free_pages - before)
-        number = min(number, swap_room(host, host.root))
-        if number > 0:
-            for area, pages in coldest(host, areas_of(host.root), number, node.index):
-                swapped = folios.swap_out(host, area, pages)
-                area.process.cgroup.count("pgscan", len(pages))
-                area.process.cgroup.count("pgsteal", swapped)
-        return max(0, node.free.free_pages - before)

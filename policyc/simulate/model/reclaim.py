@@ -17,7 +17,19 @@ from policyc.simulate.model.cold import coldest
 from policyc.simulate.model.host import CgroupState, Host, ProcessState
 from policyc.simulate.model.pressure import HZ
 
-__all__ = ["BATCH", "areas_of", "high_delay", "over_high", "reclaim", "swap_room"]
+__all__ = [
+    "BATCH",
+    "CLUSTER",
+    "PRIORITY",
+    "Work",
+    "areas_of",
+    "high_delay",
+    "over_high",
+    "reclaim",
+    "shrink_lists",
+    "shrink_queue",
+    "swap_room",
+]
 
 #: SWAP_CLUSTER_MAX: the least that is reclaimed at once.
 CLUSTER = 32
@@ -37,17 +49,19 @@ LONGEST = 2 * HZ
 #: MAX_RECLAIM_RETRIES
 RETRIES = 16
 
+#: Where the wait for a long charge is looked at.
+POINTS = 32
+
 #: Nanoseconds of a jiffy.
 JIFFY = 1_000_000_000 // HZ
 
 
 @dataclass(slots=True)
-class _Work:
-    """What a call of reclaim did."""
+class Work:
+    """What a call of reclaim is to free and what it did, in pages; `split` are folios."""
 
     wanted: int
     freed: int = 0
-    scanned: int = 0
     swapped: int = 0
     split: int = 0
 
@@ -61,15 +75,15 @@ def reclaim(
     pgsteal, pswpout, thp_swpout_fallback, thp_underused_split_page.
     """
     top = cgroup or host.root
-    work = _Work(max(pages, CLUSTER))
+    work = Work(max(pages, CLUSTER))
     if any(each.lingering for each in top.below()):
         work.freed += folios.free_lingering(host, top)
     for priority in range(PRIORITY, -1, -1):
         if work.freed >= work.wanted:
             break
-        _shrink_lists(host, top, work, priority)
+        shrink_lists(host, top, work, priority, None)
         for each in top.below():
-            _shrink_queue(host, each, work, priority)
+            shrink_queue(host, each, work, priority)
     if process is not None:
         costs = host.costs
         process.stalled += (
@@ -95,28 +109,30 @@ def swap_room(host: Host, cgroup: CgroupState) -> int:
     return max(0, min(free, *(each.swap_max - each.swap for each in cgroup.upwards())))
 
 
-def _shrink_lists(host: Host, top: CgroupState, work: _Work, priority: int) -> None:
-    """Swap out the coldest pages, a share of all by the priority (`shrink_lruvec`)."""
+def shrink_lists(host: Host, top: CgroupState, work: Work, priority: int, node: int | None) -> None:
+    """Swap out the coldest pages, of all or of a node, a share of them by the priority
+    (`shrink_lruvec`). Cgroups without swap are passed over (`can_reclaim_anon_pages`).
+    """
     room = swap_room(host, top)
     if not room:
         return
-    areas = areas_of(top)
-    share = sum(area.resident for area in areas) >> priority
-    number = min(share, room, work.wanted - work.freed)
+    areas = [area for area in areas_of(top) if swap_room(host, area.process.cgroup)]
+    size = sum(area.resident if node is None else area.by_node[node] for area in areas)
+    number = min(size >> priority, room, work.wanted - work.freed)
     if number <= 0:
         return
-    for area, pages in coldest(host, areas, number):
-        split = area.process.cgroup.counters["thp_split_page"]
+    for area, pages in coldest(host, areas, number, node):
+        counters = area.process.cgroup.counters
+        split = counters["thp_split_page"]
         swapped = folios.swap_out(host, area, pages)
-        work.split += area.process.cgroup.counters["thp_split_page"] - split
+        work.split += counters["thp_split_page"] - split
         area.process.cgroup.count("pgscan", len(pages))
         area.process.cgroup.count("pgsteal", swapped)
-        work.scanned += len(pages)
         work.swapped += swapped
         work.freed += swapped
 
 
-def _shrink_queue(host: Host, cgroup: CgroupState, work: _Work, priority: int) -> None:
+def shrink_queue(host: Host, cgroup: CgroupState, work: Work, priority: int) -> None:
     """Let the shrinker look at a share of a queue (`do_shrink_slab`).
 
     With `seeks` at DEFAULT_SEEKS, 2, the share is twice that of the lists. Fewer folios than
@@ -141,29 +157,49 @@ def _shrink_queue(host: Host, cgroup: CgroupState, work: _Work, priority: int) -
 
 
 def over_high(
-    host: Host, cgroup: CgroupState, process: ProcessState | None, pages: int = BATCH
+    host: Host, cgroup: CgroupState, process: ProcessState | None, pages: int, folio: int = 1
 ) -> None:
-    """A process has charged pages and the cgroup or an ancestor is over memory.high: reclaim,
-    then make the process wait (`mem_cgroup_handle_over_high`). Counts memory_high.
+    """A process has charged some pages, in folios of a size: where the cgroup or an ancestor
+    is over memory.high, reclaim, then make the process wait. Counts memory_high.
 
-    The kernel does so after each batch of 64 pages. Here a whole tick's charges come at once:
-    they are reclaimed at once, and the wait is that of one batch for each of them.
+    `mem_cgroup_handle_over_high` does so after each batch of 64 pages or large folio. Here
+    the charges of a tick come at once: they are reclaimed at once, and the wait is the sum
+    of those after each batch.
     """
-    wanted, delay = pages, 0
+    if not any(each.usage > each.high for each in cgroup.upwards()):
+        return
+    wanted = pages
     for retry in range(RETRIES + 1):
         freed = 0
         for each in cgroup.upwards():
             if each.parent is not None and each.usage > each.high:
                 each.count("memory_high")
                 freed += reclaim(host, each, wanted, process=process)
-        delay = high_delay(cgroup)
-        if delay <= HZ // 100:
+        if not _waits(high_delay(cgroup)):
             return
         if not freed and retry:
             break
         wanted = _too_much(cgroup)
     if process is not None:
-        process.stalled += float(delay * JIFFY) * max(1, pages // BATCH)
+        process.stalled += _all_waits(cgroup, pages, max(folio, BATCH))
+
+
+def _waits(delay: int) -> bool:
+    """A wait of up to a hundredth of a second is let go, jiffies."""
+    return delay > HZ // 100
+
+
+def _all_waits(cgroup: CgroupState, pages: int, batch: int) -> float:
+    """The waits after each batch of a charge that has been made, nanoseconds."""
+    number = -(-pages // batch)
+    # The overage grew with each batch: that at some points of the way stands for all.
+    points = min(number, POINTS)
+    waits = 0.0
+    for point in range(points):
+        later = pages - pages * (2 * point + 1) // (2 * points)
+        delay = high_delay(cgroup, batch, later if number > 1 else 0)
+        waits += delay * JIFFY if _waits(delay) else 0
+    return waits * number / points
 
 
 def _too_much(cgroup: CgroupState) -> int:
@@ -181,14 +217,14 @@ def _too_much(cgroup: CgroupState) -> int:
     )
 
 
-def high_delay(cgroup: CgroupState, pages: int = BATCH) -> int:
-    """Jiffies that a charge of some pages has to wait (`calculate_high_delay`): the square
-    of the largest overage, at most two seconds.
+def high_delay(cgroup: CgroupState, pages: int = BATCH, later: int = 0) -> int:
+    """Jiffies that a charge of some pages has to wait (`calculate_high_delay`): by the square
+    of the largest overage, at most two seconds. `later` pages were charged after it.
     """
     overage = 0
     for each in cgroup.upwards():
-        if each.parent is not None and each.usage > each.high:
-            over = (each.usage - each.high) << PRECISION_SHIFT
+        if each.parent is not None and each.usage - later > each.high:
+            over = (each.usage - later - each.high) << PRECISION_SHIFT
             overage = max(overage, over // max(each.high, 1))
     delay = overage * overage * HZ >> PRECISION_SHIFT >> SCALING_SHIFT
     return min(delay * pages // BATCH, LONGEST)

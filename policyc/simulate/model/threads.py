@@ -10,11 +10,11 @@ import numpy as np
 
 from policyc.simulate.model import folios, khugepaged
 from policyc.simulate.model.access import access_of
-from policyc.simulate.model.area import LARGEST, Area, Pages
+from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.faults import touch
 from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
-from policyc.simulate.workload.patterns import DRAWN, Stream, stream_of
+from policyc.simulate.workload.patterns import Ordered, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Worker:
         if self.until is not None:
             time = min(time, max(0.0, self.until - (end - self.left)))
         possible = rate * time / SECOND + self.credit
-        count = int(min(possible, stream.total - stream.done))
+        count = int(min(possible, stream.total - stream.done, self._until_wrapped(stream)))
         over = stream.done + count >= stream.total
         self.credit = 0.0 if over else possible - count
         bill = self._replay(stream, count) if count else 0.0
@@ -226,6 +226,13 @@ class Worker:
         expired = self.until is not None and end - max(0.0, self.left) >= self.until
         if over or expired:
             self._next(end)
+
+    @staticmethod
+    def _until_wrapped(stream: Stream) -> float:
+        """Where memory is short, a page that was touched may be gone in the next pass."""
+        if isinstance(stream, Ordered) and stream.area.missing:
+            return stream.steps - stream.done % stream.steps
+        return math.inf
 
     def _begin(self, phase: Phase, end: int) -> None:
         host, area = self.host, self._area(phase)
@@ -254,10 +261,7 @@ class Worker:
         if not attention:
             stream.done += count
             return 0.0
-        candidates = None
-        if count > DRAWN or count > stream.span:
-            candidates = self._candidates(stream, writes=writes)
-        pages = stream.touched(count, candidates, host.rng)
+        pages = stream.touched(count, lambda some: self._changes(area, some, writes), host.rng)
         stream.done += count
         if not len(pages):
             return 0.0
@@ -270,17 +274,15 @@ class Worker:
         bill = touch(host, self.process, area, pages, written=written, zeros=phase.zero)
         return bill.time
 
-    def _candidates(self, stream: Stream, *, writes: bool) -> Pages:
-        """The pages of the range where a touch changes something."""
-        area = stream.area
-        part = slice(stream.first, stream.first + stream.span)
-        folio = area.folio[part]
-        wanted = folio > LARGEST
+    @staticmethod
+    def _changes(area: Area, pages: Pages, writes: bool) -> Bools:
+        """Whether touches of pages change something: fault, or fill zeros."""
+        changes = area.folio[pages] > LARGEST
         if writes:
-            wanted |= ~area.filled[part]
-            if area.cow is not None:
-                wanted |= area.cow[part]
-        return np.flatnonzero(wanted) + stream.first
+            changes |= ~area.filled[pages]
+            if area.cow_count and area.cow is not None:
+                changes |= area.cow[pages]
+        return changes
 
 
 def _inherit(area: Area, heir: ProcessState) -> None:

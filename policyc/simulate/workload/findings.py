@@ -80,7 +80,7 @@ class Findings:
     def _add(self, path: Path, message: str, *, warning: bool) -> None:
         if len(self.found) >= _MOST:
             return
-        if path in self.given:
+        if any(path[:end] in self.given for end in range(len(path) + 1)):
             message, line = f"set on the command line: {message}", None
         else:
             line = line_of(path, self.lines)

@@ -245,10 +245,9 @@ def _check_totals(workload: spec.Workload, findings: Findings) -> None:
 
 def _check_time(workload: spec.Workload, findings: Findings) -> None:
     if workload.duration is None:
-        for number, process in enumerate(workload.processes):
-            if process.repeat == 0 and findings.sound(("processes", number)):
-                message = "it repeats until the workload ends, which needs a duration at the top"
-                findings.error(("processes", number, "repeat"), message)
+        if workload.processes and not any(process.repeat for process in workload.processes):
+            message = "all processes repeat until the workload ends: give it a duration at the top"
+            findings.error(("processes", 0, "repeat"), message)
         return
     for number, process in enumerate(workload.processes):
         if process.start >= workload.duration:

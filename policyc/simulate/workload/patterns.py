@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,9 @@ _GOLDEN = 0.6180339887498949
 
 Times = NDArray[np.float64]
 
+#: Which pages of some a caller is interested in.
+Wanted = Callable[[Pages], Bools]
+
 
 @dataclass(slots=True, eq=False)
 class Stream(ABC):
@@ -56,10 +60,10 @@ class Stream(ABC):
     done: float = 0.0
 
     @abstractmethod
-    def touched(self, count: int, candidates: Pages | None, rng: np.random.Generator) -> Pages:
-        """The pages of the next `count` touches, sorted, each once; `done` is not changed.
+    def touched(self, count: int, wanted: Wanted, rng: np.random.Generator) -> Pages:
+        """The pages of the next `count` touches that are wanted, sorted, each once.
 
-        With `candidates`, sorted pages, only those of them.
+        `done` is not changed.
         """
 
     @abstractmethod
@@ -123,7 +127,7 @@ class Ordered(Stream):
         pages = np.arange(start, stop, dtype=np.int64) * self.step // self.page_size
         return self.first + (np.unique(pages) if self.step < self.page_size else pages)
 
-    def touched(self, count: int, candidates: Pages | None, rng: np.random.Generator) -> Pages:
+    def touched(self, count: int, wanted: Wanted, rng: np.random.Generator) -> Pages:
         """See Stream."""
         steps = self.steps
         start = int(self.done) % steps
@@ -132,11 +136,9 @@ class Ordered(Stream):
         elif start + count <= steps:
             found = self._pages(start, start + count)
         else:
-            wrapped = (self._pages(0, start + count - steps), self._pages(start, steps))
-            found = np.unique(np.concatenate(wrapped))
-        if candidates is None:
-            return found
-        return np.intersect1d(found, candidates, assume_unique=True)
+            first, second = self._pages(0, start + count - steps), self._pages(start, steps)
+            found = np.concatenate((first, second[np.searchsorted(second, first[-1] + 1) :]))
+        return found[wanted(found)]
 
     def draw(self, count: int, rng: np.random.Generator) -> Pages:
         """See Stream."""
@@ -170,14 +172,13 @@ class Ordered(Stream):
 class Uniform(Stream):
     """At random, all pages alike."""
 
-    def touched(self, count: int, candidates: Pages | None, rng: np.random.Generator) -> Pages:
-        """See Stream."""
-        if count <= DRAWN and (candidates is None or count <= len(candidates)):
-            found = np.unique(self.draw(count, rng))
-            if candidates is None:
-                return found
-            return np.intersect1d(found, candidates, assume_unique=True)
-        return _reached(self, count, candidates, rng)
+    def touched(self, count: int, wanted: Wanted, rng: np.random.Generator) -> Pages:
+        """See Stream. By the probability of each page where that is less to compute."""
+        if count <= DRAWN and count < self.span // 4:
+            pages = self.draw(count, rng)
+            return _distinct(pages[wanted(pages)], self.first, self.span)
+        every = np.arange(self.first, self.first + self.span)
+        return _reached(self, count, every[wanted(every)], rng)
 
     def draw(self, count: int, rng: np.random.Generator) -> Pages:
         """See Stream."""
@@ -271,16 +272,21 @@ class Hotset(Uniform):
         )
 
 
-def _reached(
-    stream: Stream, count: int, candidates: Pages | None, rng: np.random.Generator
-) -> Pages:
-    """The pages that `count` touches reach, each with its probability."""
-    if candidates is None:
-        candidates = np.arange(stream.first, stream.first + stream.span)
+def _distinct(pages: Pages, first: int, span: int) -> Pages:
+    """Pages of a range, sorted, each once; by a map of the range where they are many."""
+    if len(pages) * 32 < span:
+        return np.unique(pages)
+    seen = np.zeros(span, np.bool_)
+    seen[pages - first] = True
+    return np.flatnonzero(seen) + first
+
+
+def _reached(stream: Stream, count: int, pages: Pages, rng: np.random.Generator) -> Pages:
+    """Those of some pages that `count` touches reach, each with its probability."""
     if stream.rate <= 0:
-        return candidates[:0]
-    expected = stream.heat(candidates) * (count / stream.rate)
-    return candidates[rng.random(len(candidates)) < -np.expm1(-expected)]
+        return pages[:0]
+    expected = stream.heat(pages) * (count / stream.rate)
+    return pages[rng.random(len(pages)) < -np.expm1(-expected)]
 
 
 def stream_of(phase: Phase, area: Area, page_size: int, now: int) -> Stream:

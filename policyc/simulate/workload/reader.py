@@ -205,6 +205,7 @@ class _Reader:
                     found[field.key] = value
             elif field.required:
                 self._findings.error(path, f"{field.key} is missing: {_wanted(field)}")
+                self._findings.wrong.add((*path, field.key))
             if field.required and field.key not in found and field.kind in _STAND_INS:
                 found[field.key] = _STAND_INS[field.kind]
         return found

@@ -32,7 +32,7 @@ def members(workload: Workload) -> list[Member]:
     found: list[Member] = []
     for process in workload.processes:
         for index in range(process.count):
-            name = process.name if process.count == 1 else f"{process.name}.{index}"
+            name = process.name if process.count == 1 else f"{process.name}-{index}"
             found.append(Member(len(found), name, process))
     return found
 
