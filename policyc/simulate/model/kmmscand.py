@@ -125,7 +125,10 @@ class KmmscanDaemon:
             now = max(slot.next, self._free_at)
             if now > until:
                 break
+            idle = not any(each.pending for _, each in slots)
             self._free_at = now + round(self._scan(host, process, slot, now))
+            if idle:  # the other thread sleeps until there is something to migrate
+                self._migrated = max(self._migrated, float(self._free_at))
             slot.next = self._free_at + slot.rate.period * MILLISECOND
             # The daemon sleeps between its rounds.
             slot.next = -(-slot.next // settings.scan_sleep) * settings.scan_sleep
@@ -228,7 +231,7 @@ class KmmscanDaemon:
         """Move what the lists hold, as far as one CPU gets; then sleep 20 ms."""
         settings = host.machine.kmmscand
         if not any(slot.pending for _, slot in slots):
-            self._migrated = max(self._migrated, float(until - settings.migrate_sleep))
+            self._migrated = max(self._migrated, float(until))
             return
         left = until - self._migrated
         for process, slot in slots:
