@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what tests of emitted C need: a clang that knows BPF, the headers of libbpf, a C
-# compiler. Where that cannot be done it says which tests will be skipped, and goes on.
+# Installs what tests need beside Python: for emitted C a clang that knows BPF, the headers of
+# libbpf and a C compiler, for reports a browser. Where that cannot be done it says which tests
+# will be skipped, and goes on.
 set -eu
 
 # The newest that the compiler is tested with comes first.
@@ -23,8 +24,15 @@ have_cc() {
     command -v cc >/dev/null || command -v gcc >/dev/null
 }
 
+have_browser() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+        command -v "$name" >/dev/null && return 0
+    done
+    return 1
+}
+
 have_all() {
-    have_clang && have_libbpf && have_cc
+    have_clang && have_libbpf && have_cc && have_browser
 }
 
 apt_install() {
@@ -54,6 +62,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     have_clang || packages="$packages $(pick_clang)"
     have_libbpf || packages="$packages libbpf-dev"
     have_cc || packages="$packages gcc libc6-dev"
+    have_browser || packages="$packages chromium"
     echo "Installing$packages ..."
     # shellcheck disable=SC2086 # a list of names
     apt_install $packages
@@ -62,4 +71,5 @@ fi
 have_clang || echo "No clang 15 or newer: tests that build BPF programs are skipped."
 have_libbpf || echo "No headers of libbpf: tests that build BPF programs are skipped."
 have_cc || echo "No C compiler: tests that build emitted C for this machine are skipped."
+have_browser || echo "No Chromium: tests that look at reports in a browser are skipped."
 exit 0

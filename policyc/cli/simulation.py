@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -39,9 +40,6 @@ __all__ = ["Options", "simulate_workload"]
 
 #: More runs than this take hours; somebody mistyped.
 _MOST_RUNS = 10_000
-
-#: The width of the text where there is no terminal to ask.
-_WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +172,9 @@ def _workload(options: Options) -> Callable[[Sequence[str]], Workload]:
     name = "<stdin>" if path is None else str(path)
     try:
         if path is None:
-            data = click.get_binary_stream("stdin").read(MOST + 1)
+            if sys.stdin is None:
+                raise OSError(0, "It is closed")
+            data = sys.stdin.buffer.read(MOST + 1)
         else:
             with path.open("rb") as stream:
                 data = stream.read(MOST + 1)
@@ -206,7 +206,32 @@ def _policy(
         profile = _profile(data, name, target, tried)
     elif options.profile:
         raise click.UsageError(f"{name} has no thp block, so --profile says nothing")
-    return PolicySource(text=data, file=name, target=target, load=loads), plan, profile
+    source = PolicySource(text=data, file=name, target=target, load=loads)
+    _check_actions(source, workload)
+    return source, plan, profile
+
+
+def _check_actions(source: PolicySource, workload: Workload) -> None:
+    """What the workload does to the policy while it runs must be possible."""
+    from policyc.runtime.state import StateError
+    from policyc.simulate.workload.specification import ActionKind
+
+    state = source.policy().state
+    try:
+        for action in workload.actions:
+            match action.kind:
+                case ActionKind.SET_ADD | ActionKind.SET_REMOVE:
+                    state.sets[action.name].checked([action.value])
+                case ActionKind.PARAM:
+                    state.params.checked(action.name, action.value)
+                case ActionKind.ATTACH | ActionKind.DETACH:
+                    pass
+    except StateError as error:
+        raise Failure(
+            f"workload {workload.name} cannot be run with {source.file}: {error}",
+            NO,
+            "the workload changes sets and parameters of a policy; this one has others",
+        ) from None
 
 
 def _profile(data: bytes, name: str, target: Target, tried: Sequence[str]) -> str:
@@ -274,6 +299,7 @@ def _check_conditions(
 def _failed(conditions: Sequence[Condition], outcomes: Sequence[Outcome]) -> list[str]:
     """The conditions that hold for a run of the policy, or without one for any run."""
     judged = [each for each in outcomes if each.job.policy is not None] or list(outcomes)
+    several = len({each.job.workload.seed for each in judged}) > 1
     sentences: list[str] = []
     for condition in conditions:
         for outcome in judged:
@@ -287,7 +313,7 @@ def _failed(conditions: Sequence[Condition], outcomes: Sequence[Outcome]) -> lis
             }
             said = condition.broken_by(outcome.run, baselines)
             if said is not None:
-                seed = f", seed {job.workload.seed}" if len(judged) > 1 else ""
+                seed = f", seed {job.workload.seed}" if several else ""
                 sentences.append(f"{condition.text}: {job.title}{seed} has {said}")
     return sentences
 
@@ -310,19 +336,10 @@ def _show(report: Report, options: Options) -> None:
     from policyc.simulate.report.table import text_report
 
     here = terminal()
-    width = here.width if sys.stdout.isatty() or _columns() else _WIDTH
-    echo(text_report(report, Place(width, here.color), cgroups=options.cgroups))
-
-
-def _columns() -> bool:
-    import os
-
-    return bool(os.environ.get("COLUMNS"))
+    echo(text_report(report, Place(here.width, here.color), cgroups=options.cgroups))
 
 
 def _cpus() -> int:
-    import os
-
     return len(os.sched_getaffinity(0))
 
 

@@ -74,6 +74,7 @@ def _figures(host: Host, recorder: Recorder, cgroup: CgroupState) -> Figures:
         faults_by_order={order: orders[order] for order in sorted(orders)},
         touches=round(sum(process.touches for process in processes)),
         run_seconds=(host.now if unfinished or not ends else max(ends)) / SECOND,
+        cpu_seconds=sum(process.cpu_time for process in processes) / SECOND,
         access_p50_seconds=access.quantile(0.5) / SECOND,
         access_p99_seconds=access.quantile(0.99) / SECOND,
         fault_p50_seconds=faults.quantile(0.5) / SECOND,

@@ -8,7 +8,16 @@ from typing import Literal
 
 from policyc.simulate.results import COUNTERS, Figures
 
-__all__ = ["ALIASES", "FIGURES", "Figure", "Unit", "huge_bytes", "huge_share", "throughput"]
+__all__ = [
+    "ALIASES",
+    "FIGURES",
+    "Figure",
+    "Unit",
+    "huge_bytes",
+    "huge_share",
+    "throughput",
+    "work_rate",
+]
 
 Unit = Literal["bytes", "seconds", "percent", "count", "rate"]
 
@@ -40,6 +49,12 @@ def throughput(figures: Figures) -> float:
     return figures.touches / figures.run_seconds if figures.run_seconds else 0.0
 
 
+def work_rate(figures: Figures) -> float:
+    """Touches a second that threads were busy or stood still, which a rate does not limit."""
+    busy = figures.cpu_seconds + figures.stall_seconds
+    return figures.touches / busy if busy else 0.0
+
+
 def _migrations(figures: Figures) -> int:
     # numa_pages_migrated counts promotions too (mm/migrate.c, migrate_misplaced_folio).
     names = ("numa_pages_migrated", "pgdemote_kswapd", "kmmscand_migrated")
@@ -64,7 +79,9 @@ _OWN = (
     Figure("huge_share", "percent", "the share of memory that is in such folios", huge_share),
     _field("touches", "count", "page touches"),
     Figure("throughput", "rate", "page touches a second", throughput),
+    Figure("work_rate", "rate", "touches a second of CPU time and standstill", work_rate),
     _field("run_seconds", "seconds", "run time"),
+    _field("cpu_seconds", "seconds", "CPU time of all threads, page faults included"),
     _field("access_p50_seconds", "seconds", "median time of an access"),
     _field("access_p99_seconds", "seconds", "99th percentile of the time of an access"),
     _field("fault_p50_seconds", "seconds", "median time of a page fault"),
@@ -90,6 +107,7 @@ ALIASES = {
     "swap": "swap_bytes",
     "huge": "huge_bytes",
     "time": "run_seconds",
+    "cpu": "cpu_seconds",
     "p50": "access_p50_seconds",
     "p99": "access_p99_seconds",
     "access_p50": "access_p50_seconds",

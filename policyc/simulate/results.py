@@ -55,8 +55,9 @@ class Figures:
     `memory_bytes` is charged memory at the end, `bloat_bytes` what of it was never touched
     or is zero-filled inside large folios, `huge_bytes_by_order` memory in folios of each
     order above 0; all three at the end. Latencies are seconds. `pressure_some` and
-    `pressure_full` are the highest 10 s averages, in percent. `slowdown_seconds` is the time
-    that threads stood still for memory. `touches` are page touches.
+    `pressure_full` are the highest 10 s averages, in percent. `stall_seconds` is the time
+    that threads stood still for memory, `cpu_seconds` the time that they were busy: accesses,
+    what they do with a page, page faults. `touches` are page touches.
     """
 
     counters: dict[str, int] = field(default_factory=dict[str, int])
@@ -70,6 +71,7 @@ class Figures:
     faults_by_order: dict[int, int] = field(default_factory=dict[int, int])
     touches: int = 0
     run_seconds: float = 0.0
+    cpu_seconds: float = 0.0
     access_p50_seconds: float = 0.0
     access_p99_seconds: float = 0.0
     fault_p50_seconds: float = 0.0

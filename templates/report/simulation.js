@@ -27,6 +27,9 @@
     seconds: (value) => digits(value) + " s",
   };
 
+  /* Round numbers need no zeros behind the point. */
+  const plain = (unit, value) => spell[unit](value).replace(/\.0+(?=\D|$)/, "");
+
   /* Places on an axis that are round numbers; bytes are round in powers of two. */
   function ticks(low, high, count, unit) {
     const span = high - low;
@@ -203,17 +206,18 @@
       const y = (value) => bottom - (value / high) * (bottom - TOP);
       for (const at of ticks(0, high, 4, specification.unit)) {
         element("line", { class: "grid", x1: LEFT, x2: right, y1: y(at), y2: y(at) }, svg);
-        if (most) element("text", { x: LEFT - 8, y: y(at) + 4, "text-anchor": "end" }, svg, spell[specification.unit](at));
+        if (most) element("text", { x: LEFT - 8, y: y(at) + 4, "text-anchor": "end" }, svg, plain(specification.unit, at));
       }
       for (const at of ticks(state.from, state.to, Math.max(2, Math.floor(width / 110)), "seconds")) {
-        const label = element("text", { class: "time", x: this.x(at), y: HEIGHT - 6, "text-anchor": "middle" }, svg, spell.seconds(at));
+        const label = element("text", { class: "time", x: this.x(at), y: HEIGHT - 6, "text-anchor": "middle" }, svg, plain("seconds", at));
         if (this.x(at) > right - 14) label.setAttribute("text-anchor", "end");
       }
       const clip = "clip-" + specification.id;
       element("rect", { x: LEFT, y: 0, width: Math.max(0, right - LEFT), height: bottom + 1 },
         element("clipPath", { id: clip }, element("defs", {}, svg)));
       const plot = element("g", { "clip-path": `url(#${clip})` }, svg);
-      for (const each of drawn) this.path(plot, each, y);
+      // The first run is the policy's: its line comes last, above the others.
+      for (const each of specification.stacked ? drawn : [...drawn].reverse()) this.path(plot, each, y);
       for (const each of drawn) {
         const item = block("span", "", this.legend);
         swatch(each.color, item);
@@ -389,7 +393,7 @@
     constructor(box) {
       this.box = box;
       this.svg = element("svg", { height: 260, role: "img", "aria-label":
-        "Memory and speed: " + runs.map((run) => `${run.title} ${spell.bytes(run.memory)}, ${spell.rate(run.throughput)}`).join("; ") }, null);
+        "Memory and speed: " + runs.map((run) => `${run.title} ${spell.bytes(run.memory)}, ${spell.rate(run.speed)}`).join("; ") }, null);
       box.append(this.svg);
       new ResizeObserver(() => this.draw()).observe(box);
     }
@@ -405,31 +409,31 @@
         const edge = (high - low || Math.abs(high) * 0.1 || 1) * 0.12;
         return [Math.max(0, low - edge), high + edge];
       };
-      const [least, most] = range((run) => run.memory), [slow, fast] = range((run) => run.throughput);
+      const [least, most] = range((run) => run.memory), [slow, fast] = range((run) => run.speed);
       const x = (value) => left + ((value - least) / (most - least)) * (right - left);
       const y = (value) => bottom - ((value - slow) / (fast - slow)) * (bottom - top);
       for (const at of ticks(least, most, Math.max(2, Math.floor(width / 130)), "bytes")) {
         element("line", { class: "grid", x1: x(at), x2: x(at), y1: top, y2: bottom }, svg);
-        element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, svg, spell.bytes(at));
+        element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, svg, plain("bytes", at));
       }
       for (const at of ticks(slow, fast, 5, "rate")) {
         element("line", { class: "grid", x1: left, x2: right, y1: y(at), y2: y(at) }, svg);
-        element("text", { x: left - 8, y: y(at) + 4, "text-anchor": "end" }, svg, spell.rate(at));
+        element("text", { x: left - 8, y: y(at) + 4, "text-anchor": "end" }, svg, plain("rate", at));
       }
       element("text", { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" }, svg, "memory, average");
-      element("text", { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` }, svg, "touches a second");
+      element("text", { x: 14, y: (top + bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(top + bottom) / 2})` }, svg, data.speed);
       const swept = runs.filter((run) => run.policy);
       if (swept.length > 1) {
-        element("polyline", { points: swept.map((run) => `${x(run.memory)},${y(run.throughput)}`).join(" "),
+        element("polyline", { points: swept.map((run) => `${x(run.memory)},${y(run.speed)}`).join(" "),
           style: "fill: none; stroke: var(--s0); stroke-width: 1.5; stroke-dasharray: 4 3" }, svg);
       }
       const labels = [];
       runs.forEach((run, index) => {
-        const [cx, cy] = [x(run.memory), y(run.throughput)];
+        const [cx, cy] = [x(run.memory), y(run.speed)];
         const color = run.policy ? "var(--s0)" : runColor(index);
         const bar = (dx, dy) => element("line", { x1: cx - dx, x2: cx + dx, y1: cy - dy, y2: cy + dy, style: `stroke: ${color}; opacity: .6` }, svg);
         if (run.memory_deviation) bar((run.memory_deviation / (most - least)) * (right - left), 0);
-        if (run.throughput_deviation) bar(0, (run.throughput_deviation / (fast - slow)) * (bottom - top));
+        if (run.speed_deviation) bar(0, (run.speed_deviation / (fast - slow)) * (bottom - top));
         const point = element("circle", { class: "point", tabindex: "0", cx, cy, r: run.policy ? 6 : 4.5, style: `fill: ${color}` }, svg);
         if (run.oom_kill) element("path", { d: `M${cx - 8},${cy - 8}l16,16m0,-16l-16,16`, style: "stroke: var(--bad); stroke-width: 1.5", "pointer-events": "none" }, svg);
         const end = cx > (left + right) / 2;
@@ -450,7 +454,7 @@
       this.hide();
       this.readout = block("div", "readout", this.box);
       block("b", "", this.readout, run.title);
-      for (const [label, value] of [["memory, average", spell.bytes(run.memory)], ["touches a second", spell.rate(run.throughput)], ["OOM kills", digits(run.oom_kill)]]) {
+      for (const [label, value] of [["memory, average", spell.bytes(run.memory)], [data.speed, spell.rate(run.speed)], ["OOM kills", digits(run.oom_kill)]]) {
         const row = block("div", "", this.readout);
         block("span", "", row, label);
         block("span", "", row, value);

@@ -21,7 +21,10 @@ from policyc.simulate.runs import Job, LostRunError, PolicySource, run_jobs
 from tests.simulate import made
 
 ROOT = Path(__file__).resolve().parents[2]
-POLICY = b"policy p;\nparam ceiling : percent = 5% in 0%..50%;\nthp { deny when psi.memory.some.avg10 > ceiling; otherwise pass; }\n"  # noqa: E501
+POLICY = b"""policy p;
+param ceiling : percent = 5% in 0%..50%;
+thp { deny when psi.memory.some.avg10 > ceiling; otherwise pass; }
+"""
 
 
 def jobs(count: int) -> list[Job]:
@@ -64,7 +67,7 @@ def test_a_policy_reaches_the_run_with_its_parameters(workers: int) -> None:
 
 
 def test_a_parameter_out_of_range_is_said() -> None:
-    with pytest.raises(StateError, match="ceiling: expected 0%..50%"):
+    with pytest.raises(StateError, match=r"ceiling: expected 0%\.\.50%"):
         source(ceiling="51%").policy()
 
 

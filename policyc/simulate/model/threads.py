@@ -14,7 +14,7 @@ from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.faults import touch
 from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
-from policyc.simulate.workload.patterns import Stream, stream_of
+from policyc.simulate.workload.patterns import Ordered, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Worker:
         if self.until is not None:
             time = min(time, max(0.0, self.until - (end - self.left)))
         possible = rate * time / SECOND + self.credit
-        count = int(min(possible, stream.total - stream.done))
+        count = int(min(possible, stream.total - stream.done, self._until_wrapped(stream)))
         over = stream.done + count >= stream.total
         self.credit = 0.0 if over else possible - count
         bill = self._replay(stream, count) if count else 0.0
@@ -226,6 +226,13 @@ class Worker:
         expired = self.until is not None and end - max(0.0, self.left) >= self.until
         if over or expired:
             self._next(end)
+
+    @staticmethod
+    def _until_wrapped(stream: Stream) -> float:
+        """Where memory is short, a page that was touched may be gone in the next pass."""
+        if isinstance(stream, Ordered) and stream.area.missing:
+            return stream.steps - stream.done % stream.steps
+        return math.inf
 
     def _begin(self, phase: Phase, end: int) -> None:
         host, area = self.host, self._area(phase)

@@ -6,10 +6,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from policyc.simulate.figures import FIGURES, Figure, throughput, work_rate
 from policyc.simulate.results import Figures, Run
 from policyc.simulate.runs import Outcome
 
-__all__ = ["Column", "Report", "columns_of"]
+__all__ = ["SAME", "Column", "Report", "columns_of"]
+
+#: Differences up to one percent are none: the model is not better than that.
+SAME = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,22 @@ class Report:
         """The columns of the baselines."""
         return tuple(column for column in self.columns if column.baseline)
 
+    def speed(self) -> Figure:
+        """What tells the runs apart in speed: touches a second or, where their rates are
+        given and all runs keep up with them, touches a second of busy time.
+        """
+        rates = [
+            column.mean(throughput)
+            for column in self.columns
+            if not column.mean(FIGURES["oom_kill"].read)
+        ]
+        if rates and min(rates) >= max(rates) * (1 - SAME) and self._busy():
+            return FIGURES["work_rate"]
+        return FIGURES["throughput"]
+
+    def _busy(self) -> bool:
+        return all(column.mean(work_rate) for column in self.columns)
+
     def orders(self) -> list[int]:
         """Orders above 0 of which any run has memory, the largest first."""
         found = {
@@ -100,16 +120,16 @@ class Report:
 
 def columns_of(outcomes: Sequence[Outcome]) -> tuple[Column, ...]:
     """The columns of some runs, in the order of their first."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(outcome.job.title, []).append(outcome)
+        groups.setdefault((outcome.job.name, outcome.job.setting), []).append(outcome)
     return tuple(
         Column(
-            title,
+            group[0].job.title,
             group[0].job.baseline,
             group[0].job.setting,
             tuple(each.job.workload.seed for each in group),
             tuple(each.run for each in group),
         )
-        for title, group in groups.items()
+        for group in groups.values()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from policyc.resources import resource_path
-from policyc.simulate.figures import FIGURES, throughput
+from policyc.simulate.figures import FIGURES, Figure
 from policyc.simulate.report.columns import Column, Report
 from policyc.simulate.report.document import number
 from policyc.simulate.report.rows import groups, kept
@@ -60,8 +61,9 @@ def page(report: Report) -> str:
             rules=[_rules(column) for column in report.policies if column.first.rules],
             notes=_notes(report),
             data=_embedded(_data(report)),
-            script=Markup(script),  # noqa: S704 - a file of ours
-            style=Markup(style),  # noqa: S704 - a file of ours
+            # Files of ours.
+            script=Markup(script),
+            style=Markup(style),
             digest=digest,
         )
     )
@@ -113,19 +115,26 @@ def _notes(report: Report) -> list[tuple[str, str]]:
 
 
 def _data(report: Report) -> dict[str, Any]:
+    speed = report.speed()
     return {
-        "runs": [_run(column) for column in report.columns],
+        "runs": [_run(column, speed) for column in report.columns],
+        "speed": "touches a second"
+        if speed.name == "throughput"
+        else "touches a second of busy time",
         "orders": {
             str(order): spell_order(order, report.page_size)
             for order in range(64)
-            if any(
-                f"memory.order{order}" in column.first.timeline.series for column in report.columns
-            )
+            if any(any(_memory(column, order)) for column in report.columns)
         },
     }
 
 
-def _run(column: Column) -> dict[str, Any]:
+def _memory(column: Column, order: int) -> Sequence[float]:
+    """Memory in folios of an order over time."""
+    return column.first.timeline.series.get(f"memory.order{order}", ())
+
+
+def _run(column: Column, speed: Figure) -> dict[str, Any]:
     timeline = column.first.timeline
     step = max(1, -(-len(timeline.seconds) // _MOST_SAMPLES))
     killed = column.mean(FIGURES["oom_kill"].read)
@@ -134,9 +143,9 @@ def _run(column: Column) -> dict[str, Any]:
         "policy": not column.baseline,
         "setting": dict(column.setting),
         "memory": number(column.mean(FIGURES["memory_mean_bytes"].read)),
-        "throughput": number(column.mean(throughput)),
+        "speed": number(column.mean(speed.read)),
         "memory_deviation": number(column.deviation(FIGURES["memory_mean_bytes"].read)),
-        "throughput_deviation": number(column.deviation(throughput)),
+        "speed_deviation": number(column.deviation(speed.read)),
         "oom_kill": number(killed),
         "seconds": [number(value) for value in timeline.seconds[::step]],
         "series": {
@@ -147,8 +156,8 @@ def _run(column: Column) -> dict[str, Any]:
 
 
 def _embedded(data: dict[str, Any]) -> Markup:
-    """JSON that cannot end the element it stands in."""
+    """JSON that cannot end the element it stands in: nothing that HTML knows is left in it."""
     text = json.dumps(data, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - nothing that HTML knows is left in it
+    return Markup(text)

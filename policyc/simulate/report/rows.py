@@ -45,6 +45,7 @@ _TIME = Group(
     (
         _row("run time", "run_seconds"),
         _row("touches a second", "throughput"),
+        _row("CPU time", "cpu_seconds"),
         _row("access, median", "access_p50_seconds"),
         _row("access, p99", "access_p99_seconds"),
         _row("page fault, median", "fault_p50_seconds"),

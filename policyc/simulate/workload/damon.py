@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 from policyc.simulate.workload.lines import RecordError, nanoseconds, shown, text_lines
@@ -104,7 +104,8 @@ def _again(number: int, line: str, rest: Iterable[tuple[int, str]]) -> Iterator[
 
 
 _AGGREGATED = re.compile(
-    r"(?:^|\s)(\d{1,12})\.(\d{1,9}): +(?:\d+ +)?(?:damon:)?(?:damon_aggregated|damos_before_apply): "
+    r"(?:^|\s)(\d{1,12})\.(\d{1,9}): +(?:\d+ +)?"
+    r"(?:damon:)?(?:damon_aggregated|damos_before_apply): "
     r"(?:ctx_idx=\d+ scheme_idx=\d+ )?(?:target_id|target_idx|pid)=(\d+) nr_regions=(\d+) "
     r"(\d+)-(\d+): (\d+)(?: (\d+))?"
 )
@@ -149,28 +150,54 @@ _RAW_REGION = re.compile(r"([0-9a-f]{6,16})-([0-9a-f]{6,16}) \([^)]*\)\s+(-?\d+)
 _RAW_KEY = re.compile(r"(\w[\w ]*):\s*(.*)")
 
 
+@dataclass(slots=True)
+class _RawForm:
+    """The snapshot that is being read of the raw form; `expected` is None before its regions."""
+
+    base: int = 0
+    start: int = 0
+    end: int = 0
+    target: str = "0"
+    expected: int | None = None
+    regions: list[Region] = field(default_factory=list[Region])
+
+    def snapshot(self) -> Iterator[Snapshot]:
+        """What was read up to now, if that is one; and begin anew."""
+        if self.expected is not None and self.regions:
+            start, end = self.base + self.start, self.base + self.end
+            yield Snapshot(self.target, start, end, tuple(self.regions))
+        self.regions, self.expected = [], None
+
+    def key(self, name: str, value: str, number: int) -> None:
+        """A line such as "target_id: 0"."""
+        match name:
+            case "base_time_absolute":
+                self.base = _time(value, number)
+            case "monitoring_start":
+                self.start = _time(value, number)
+            case "monitoring_end":
+                self.end = _time(value, number)
+            case "target_id":
+                self.target = value.strip()
+            case "nr_regions":
+                self.expected = int(value) if value.isdecimal() else 0
+            case _:
+                pass
+
+
 def _raw_form(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
     """The raw form of damo: times and target of a snapshot, then a line for each region."""
-    base = start = end = 0
-    target, regions = "0", list[Region]()
-    expected: int | None = None
-
-    def snapshot() -> Snapshot:
-        return Snapshot(target, base + start, base + end, tuple(regions))
-
+    form = _RawForm()
     for number, line in lines:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        if (region := _RAW_REGION.fullmatch(text)) is not None and expected is not None:
-            age = int(region[4])
-            accesses = int(region[3])
-            if accesses >= 0:
-                regions.append(
-                    Region(
-                        int(region[1], 16), int(region[2], 16), accesses, age if age >= 0 else None
-                    )
-                )
+        region = _RAW_REGION.fullmatch(text)
+        if region is not None and form.expected is not None:
+            start, end = int(region[1], 16), int(region[2], 16)
+            accesses, age = int(region[3]), int(region[4])
+            if accesses >= 0:  # damo adds one of -1 to a record of a single snapshot
+                form.regions.append(Region(start, end, accesses, age if age >= 0 else None))
             continue
         key = _RAW_KEY.fullmatch(text)
         if key is None:
@@ -178,25 +205,10 @@ def _raw_form(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
                 f"line {number}: expected a region such as "
                 f"'7f2d53c00000-7f2d54400000 (8388608)  20  5', found {shown(line)}"
             )
-        match key[1]:
-            case "base_time_absolute" | "monitoring_start":
-                if expected is not None and regions:
-                    yield snapshot()
-                regions, expected = [], None
-                if key[1] == "base_time_absolute":
-                    base = _time(key[2], number)
-                else:
-                    start = _time(key[2], number)
-            case "monitoring_end":
-                end = _time(key[2], number)
-            case "target_id":
-                target = key[2].strip()
-            case "nr_regions":
-                expected = int(key[2]) if key[2].isdecimal() else 0
-            case _:
-                pass
-    if expected is not None and regions:
-        yield snapshot()
+        if key[1] in ("base_time_absolute", "monitoring_start"):
+            yield from form.snapshot()
+        form.key(key[1], key[2], number)
+    yield from form.snapshot()
 
 
 _UNITS = {
@@ -291,7 +303,7 @@ def _missing(error: Exception) -> str:
 
 def _json_record(record: Any) -> Iterator[Snapshot]:
     target = str(record["target_id"])
-    intervals = record.get("intervals") or {}
+    intervals: dict[str, Any] = record.get("intervals") or {}
     sample = _interval(intervals, "sample_us")
     aggregation = _interval(intervals, "aggr_us")
     for number, snapshot in enumerate(record["snapshots"], 1):

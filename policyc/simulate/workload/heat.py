@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,7 @@ def windows(blocks: Floats) -> list[tuple[int, int]]:
     bounds: list[tuple[int, int]] = [(index, index + 1) for index in range(len(blocks))]
     means = [np.asarray(row, np.float64) for row in blocks]
     while len(bounds) > 1:
-        distances = [_distance(a, b) for a, b in zip(means, means[1:], strict=False)]
+        distances = [_distance(a, b) for a, b in pairwise(means)]
         index = int(np.argmin(distances))
         if distances[index] > _SAME and len(bounds) <= _MOST_WINDOWS:
             break

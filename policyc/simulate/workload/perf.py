@@ -288,8 +288,11 @@ class PerfReader:
                 cpu = int(number) if number.isdecimal() else None
                 del words[-back:]
                 break
-        if words and words[-1].startswith("(") and words[-1].endswith(")"):
-            words.pop()  # tracefs with the option record-tgid
+        group = ""
+        if words and words[-1].endswith(")"):  # tracefs with the option record-tgid
+            group = words.pop().strip("()")
+            if words and words[-1] == "(":
+                words.pop()
         last = words[-1] if words else ""
         first, slash, second = last.partition("/")
         if first.isdecimal() and (not slash or second.isdecimal()):
@@ -297,7 +300,9 @@ class PerfReader:
             return comm, int(first), int(second or first), cpu
         comm, dash, number = last.rpartition("-")
         if dash and number.isdecimal():
-            return " ".join([*words[:-1], comm]), int(number), int(number), cpu
+            tid = int(number)
+            pid = int(group) if group.isdecimal() else tid
+            return " ".join([*words[:-1], comm]), pid, tid, cpu
         raise RecordError(
             f"line {self.lines}: expected a process before the time, such as "
             f"'redis-server  812/812', found {shown(line)}; print with `{PRINT}`"
@@ -320,17 +325,37 @@ class PerfReader:
 
     def _traced(self, time: int, name: str, rest: str, prefix: str) -> Event | None:
         """Tracepoints of memory and of system calls."""
-        handler = _HANDLERS.get(name)
+        handler = self._handler(name)
         if handler is None:
             if len(self.others) < 100 or name in self.others:
                 self.others[name] = self.others.get(name, 0) + 1
             return None
         _, pid, tid, _ = self._task(prefix, prefix + rest)
-        return handler(self, time, pid, tid, rest)
+        return handler(time, pid, tid, rest)
+
+    def _handler(self, name: str) -> Callable[[int, int, int, str], Event | None] | None:
+        match name:
+            case "mm_page_alloc":
+                return self._page_alloc
+            case "mm_khugepaged_scan_pmd":
+                return self._scan
+            case "mm_collapse_huge_page":
+                return self._collapsed
+            case "sys_enter_mmap":
+                return self._enter_mmap
+            case "sys_exit_mmap":
+                return self._exit_mmap
+            case "sys_enter_munmap":
+                return self._munmap
+            case "sys_enter_madvise":
+                return self._madvise
+            case _:
+                return None
 
     def _page_alloc(self, time: int, pid: int, _tid: int, rest: str) -> Event | None:
         order = _fields(rest).get("order", 0)
-        return Allocation(time, pid, order) if order and "MOVABLE" in rest else None
+        user = "MOVABLE" in rest or "TRANSHUGE" in rest
+        return Allocation(time, pid, order) if order and user else None
 
     def _scan(self, time: int, _pid: int, _tid: int, rest: str) -> Event | None:
         return Scan(time, False, _fields(rest).get("none_or_zero"))
@@ -376,17 +401,6 @@ class PerfReader:
                 return Collapse(time, pid, start, end)
             case _:
                 return None
-
-
-_HANDLERS: dict[str, Callable[[PerfReader, int, int, int, str], Event | None]] = {
-    "mm_page_alloc": PerfReader._page_alloc,
-    "mm_khugepaged_scan_pmd": PerfReader._scan,
-    "mm_collapse_huge_page": PerfReader._collapsed,
-    "sys_enter_mmap": PerfReader._enter_mmap,
-    "sys_exit_mmap": PerfReader._exit_mmap,
-    "sys_enter_munmap": PerfReader._munmap,
-    "sys_enter_madvise": PerfReader._madvise,
-}
 
 
 def _event(rest: str) -> tuple[str, str]:

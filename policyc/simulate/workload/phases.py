@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from policyc.simulate.workload.segments import Segment
+from policyc.simulate.workload.segments import Segment, draws
 from policyc.simulate.workload.specification import MICROSECOND, MILLISECOND, SECOND, Pattern, Phase
 
 __all__ = ["Step", "phases_of"]
@@ -26,6 +26,7 @@ class Step:
     segment: Segment
     vma: str
     base: int
+    page_size: int
     writes_known: bool
     duration: int | None = None
 
@@ -114,7 +115,10 @@ def _note(step: Step, together: int) -> str:
     segment = step.segment
     if segment.pattern not in _TOUCHING:
         return segment.note
-    parts = [f"{segment.faults:,} faults in {(segment.ended - segment.began) / SECOND:.6f} s"]
+    plural = "" if segment.faults == 1 else "s"
+    parts = [
+        f"{segment.faults:,} fault{plural} in {(segment.ended - segment.began) / SECOND:.6f} s"
+    ]
     if segment.pattern is Pattern.UNIFORM:
         parts.append(f"which at random take about {segment.touches:,} touches")
     if segment.note:
@@ -148,9 +152,13 @@ def _fewer(steps: Sequence[Step]) -> list[Step]:
 
 
 def _merged(before: Step, step: Step) -> Step:
-    """Two steps as one without an order; a pass stays one if it covers most of its range."""
+    """Two steps as one without an order, that finds as many pages."""
     one, other = before.segment, step.segment
     start, end = min(one.start, other.start), max(one.end, other.end)
+    pages = (end - start) // before.page_size
+    touches = one.touches + other.touches
+    if one.pattern is not Pattern.UNIFORM or other.pattern is not Pattern.UNIFORM:
+        touches = max(touches, draws(pages, 0, min(touches, pages)))
     return replace(
         before,
         segment=replace(
@@ -160,7 +168,7 @@ def _merged(before: Step, step: Step) -> Step:
             end=end,
             ended=max(one.ended, other.ended),
             faults=one.faults + other.faults,
-            touches=one.touches + other.touches,
+            touches=touches,
             stride=0,
             threads=one.threads | other.threads,
             writes=one.writes + other.writes,

@@ -6,29 +6,13 @@ about anonymous memory and shmem.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
 from policyc.simulate.workload.lines import RecordError
-from policyc.simulate.workload.mappings import Mappings
-from policyc.simulate.workload.perf import (
-    Advice,
-    Allocation,
-    Collapse,
-    Event,
-    Exec,
-    Exit,
-    Fault,
-    Fork,
-    Kind,
-    Mapping,
-    PerfReader,
-    Scan,
-    Unmapping,
-)
+from policyc.simulate.workload.perf import Advice, Collapse, Kind, PerfReader
 from policyc.simulate.workload.phases import Step, phases_of
 from policyc.simulate.workload.recorded import (
     Given,
@@ -38,168 +22,47 @@ from policyc.simulate.workload.recorded import (
     named,
     workload_of,
 )
-from policyc.simulate.workload.segments import Segment, Touches, segments
-from policyc.simulate.workload.specification import MIB, SECOND, Pattern, Process, Vma
+from policyc.simulate.workload.recorded_tasks import WRITE, Collector, Task, Totals
+from policyc.simulate.workload.segments import (
+    Segment,
+    Touches,
+    passes_of_huge,
+    segments,
+)
+from policyc.simulate.workload.specification import (
+    MIB,
+    MILLISECOND,
+    SECOND,
+    Pattern,
+    Process,
+    Vma,
+)
 
 __all__ = ["workload_from_faults"]
 
-#: Faults that are kept, 18 bytes each; further ones are only counted.
-MOST_FAULTS = 8 << 20
 #: Processes and mappings with fewer faults are left out, or put together.
 FEW_OF_PROCESS, FEW_OF_VMA = 16, 64
+#: A child that shares its parent's memory is a process of its own with more faults than this.
+FEW_OF_CHILD = 256
 MOST_PROCESSES = 256
+#: Children that share their parent's memory for a shorter time are left out.
+_LONG = 10 * MILLISECOND
+#: The share of faults for PMD-sized pages that must be where passes have them.
+_PLAIN = 0.8
+_SINGLES = 4
 #: Faults of an unknown mapping that are farther apart than this are in two.
 _APART = 2 * MIB
-_KINDS = tuple(Kind)
 
 
-@dataclass(slots=True)
-class _Task:
-    """A process, from its start or execve on."""
+def workload_from_faults(
+    lines: Iterable[str], given: Given, *, huge: bool | None = None
+) -> Recorded:
+    """The workload of what `perf script` printed; raises RecordError.
 
-    pid: int
-    comm: str
-    began: int
-    parent: int | None = None
-    ended: int | None = None
-    executed: bool = False
-    mappings: Mappings = field(default_factory=Mappings)
-    anon: Mappings = field(default_factory=Mappings)
-    times: array[int] = field(default_factory=lambda: array("q"))
-    addresses: array[int] = field(default_factory=lambda: array("Q"))
-    threads: array[int] = field(default_factory=lambda: array("i"))
-    #: The kind's number, and 16 for a write.
-    flags: array[int] = field(default_factory=lambda: array("B"))
-    writes_known: bool = False
-    main_comm: bool = False
-    steps: list[Unmapping | Collapse | Advice] = field(
-        default_factory=list[Unmapping | Collapse | Advice]
-    )
-    forks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    cpus: dict[int, int] = field(default_factory=dict[int, int])
-
-
-@dataclass(slots=True)
-class _Totals:
-    """What is counted over all of the recording."""
-
-    kept: int = 0
-    beyond: int = 0
-    files: int = 0
-    scans: int = 0
-    collapses: int = 0
-    scanned_none: list[int] = field(default_factory=list[int])
-    orders: dict[int, int] = field(default_factory=dict[int, int])
-    first: int | None = None
-    last: int = 0
-
-
-class _Collector:
-    """Sorts events by process."""
-
-    def __init__(self, reader: PerfReader) -> None:
-        self._reader = reader
-        self._current: dict[int, _Task] = {}
-        self.tasks: list[_Task] = []
-        self.totals = _Totals()
-
-    def read(self, lines: Iterable[str]) -> None:
-        """All events of the lines."""
-        for event in self._reader.read(lines):
-            if event.time:  # what was there before the recording has time 0
-                if self.totals.first is None:
-                    self.totals.first = event.time
-                self.totals.last = max(self.totals.last, event.time)
-            self._take(event)
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case Fault():
-                self._fault(event)
-            case Mapping():
-                task = self._task(event.pid, event.time)
-                task.mappings.add(event.start, event.end, event.kind)
-                if event.kind in (Kind.ANON, Kind.SHMEM):
-                    task.anon.add(event.start, event.end, event.kind)
-            case Unmapping() | Collapse() | Advice():
-                self._task(event.pid, event.time).steps.append(event)
-            case Exec():
-                self._exec(event.pid, event.comm, event.time)
-            case Fork():
-                self._fork(event)
-            case Exit():
-                task = self._current.get(event.pid)
-                if task is not None and event.pid == event.tid:
-                    task.ended = event.time
-                    del self._current[event.pid]
-            case Allocation():
-                orders = self.totals.orders
-                orders[event.order] = orders.get(event.order, 0) + 1
-            case Scan():
-                self._scan(event)
-
-    def _task(self, pid: int, time: int, comm: str = "") -> _Task:
-        task = self._current.get(pid)
-        if task is None:
-            task = _Task(pid, comm, time)
-            self._current[pid] = task
-            self.tasks.append(task)
-        return task
-
-    def _exec(self, pid: int, comm: str, time: int) -> None:
-        before = self._current.pop(pid, None)
-        if before is not None:
-            before.ended = time
-        task = self._task(pid, time, comm)
-        task.main_comm = task.executed = True
-
-    def _fork(self, event: Fork) -> None:
-        if event.pid == event.parent:
-            return
-        parent = self._current.get(event.parent)
-        task = _Task(event.pid, parent.comm if parent else "", event.time, event.parent)
-        self._current[event.pid] = task
-        self.tasks.append(task)
-
-    def _fault(self, event: Fault) -> None:
-        task = self._task(event.pid, event.time, event.comm)
-        if event.pid == event.tid and task.comm != event.comm:
-            if task.main_comm and not task.executed and len(task.times):
-                self._exec(event.pid, event.comm, event.time)  # nothing else told of it
-                task = self._current[event.pid]
-                task.executed = False
-            elif not task.executed:
-                task.comm = event.comm
-        task.main_comm = task.main_comm or event.pid == event.tid
-        kind = task.mappings.kind(event.address)
-        if kind in (Kind.FILE, Kind.NONE):
-            self.totals.files += 1
-            return
-        if self.totals.kept >= MOST_FAULTS:
-            self.totals.beyond += 1
-            return
-        self.totals.kept += 1
-        task.times.append(event.time)
-        task.addresses.append(event.address)
-        task.threads.append(event.tid)
-        task.flags.append(_KINDS.index(kind) | (16 if event.write is not False else 0))
-        task.writes_known = task.writes_known or event.write is not None
-        if event.cpu is not None:
-            task.cpus[event.cpu] = task.cpus.get(event.cpu, 0) + 1
-
-    def _scan(self, event: Scan) -> None:
-        if event.collapsed:
-            self.totals.collapses += 1
-            return
-        self.totals.scans += 1
-        if event.none is not None and len(self.totals.scanned_none) < 100_000:
-            self.totals.scanned_none.append(event.none)
-
-
-def workload_from_faults(lines: Iterable[str], given: Given) -> Recorded:
-    """The workload of what `perf script` printed; raises RecordError."""
+    `huge`: whether a fault can stand for a PMD-sized page; None: as far as that is plain.
+    """
     reader = PerfReader()
-    collector = _Collector(reader)
+    collector = Collector(reader)
     collector.read(lines)
     totals = collector.totals
     machine, settings = machine_of(given)
@@ -214,7 +77,7 @@ def workload_from_faults(lines: Iterable[str], given: Given) -> Recorded:
     processes: list[Process] = []
     page_size, pmd_size = machine.page_size, machine.page_size << machine.pmd_order
     for task in tasks:
-        inferred = _Inferred(task, collector.tasks, page_size, pmd_size)
+        inferred = _Inferred(task, collector.tasks, page_size, pmd_size, huge)
         if not inferred.steps:
             left.append(task)
             continue
@@ -227,18 +90,17 @@ def workload_from_faults(lines: Iterable[str], given: Given) -> Recorded:
             comments[(*place, *path)] = texts
     comments[()] = _heading(reader, totals, processes, left)
     seconds = (totals.last - start) / SECOND
-    description = f"{len(processes)} processes, recorded with perf for {seconds:.3f} s"
+    description = f"{_several(len(processes))}, recorded with perf for {seconds:.3f} s"
     return Recorded(workload_of(given, description, machine, processes), comments)
 
 
-def _chosen(tasks: Sequence[_Task]) -> tuple[list[_Task], list[_Task]]:
+def _chosen(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
     """The processes with the most faults in the order of their start, and the others."""
-    children = {task.pid for task in tasks if task.parent is not None and not task.executed}
     parents = {task.pid for task in tasks if len(task.times) >= FEW_OF_PROCESS}
-    big: list[_Task] = []
+    big: list[Task] = []
     for task in tasks:
-        forked = task.pid in children and not task.executed and task.parent in parents
-        if len(task.times) >= FEW_OF_PROCESS and not forked:
+        shares = not task.executed and task.parent in parents and len(task.times) < FEW_OF_CHILD
+        if len(task.times) >= FEW_OF_PROCESS and not shares:
             big.append(task)
     big.sort(key=lambda task: -len(task.times))
     kept = big[:MOST_PROCESSES]
@@ -248,22 +110,26 @@ def _chosen(tasks: Sequence[_Task]) -> tuple[list[_Task], list[_Task]]:
 
 
 def _heading(
-    reader: PerfReader, totals: _Totals, processes: Sequence[Process], left: Sequence[_Task]
+    reader: PerfReader, totals: Totals, processes: Sequence[Process], left: Sequence[Task]
 ) -> list[str]:
     """What stands above the file: what was read, and what that can tell."""
     lines = [
-        f"Made by `policyc workload from-perf` of {reader.lines:,} lines: {totals.kept:,} page "
-        f"faults of anonymous memory and shmem in {len(processes)} processes, {totals.files:,} "
-        "of files, which are left out.",
-        "A page fault is the first touch of a page. That a page is touched again is not seen: "
-        "add phases for it, or record with DAMON.",
+        (
+            f"Made by `policyc workload from-perf` of {reader.lines:,} lines: {totals.kept:,} page "
+            f"faults of anonymous memory and shmem in {_several(len(processes))}, {totals.files:,} "
+            "of files, which are left out."
+        ),
+        (
+            "A page fault is the first touch of a page. That a page is touched again is not seen: "
+            "add phases for it, or record with DAMON."
+        ),
     ]
     if left:
         faults = sum(len(task.times) for task in left)
         names = ", ".join(sorted({task.comm or "?" for task in left})[:6])
         lines.append(
-            f"{len(left)} processes with {faults:,} faults are left out: too few faults, or "
-            f"a child that shares its parent's memory ({names})."
+            f"{_several(len(left))} with {faults:,} faults left out: too few faults, or a child "
+            f"that shares its parent's memory ({names})."
         )
     if totals.beyond:
         lines.append(f"{totals.beyond:,} faults after the first {totals.kept:,} are left out.")
@@ -288,12 +154,39 @@ def _heading(
     return lines
 
 
+def _several(processes: int) -> str:
+    return f"{processes:,} process{'' if processes == 1 else 'es'}"
+
+
+def _children(task: Task, tasks: Sequence[Task]) -> list[tuple[Task, int]]:
+    """Children that share the memory of a process and for how long, by time."""
+    found: list[tuple[Task, int]] = []
+    programs = {other.pid for other in tasks if other.executed}  # fork and execve
+    for child in tasks:
+        if child.parent != task.pid or child.pid in programs or not len(child.times):
+            continue
+        until = task.ended or child.began
+        if task.began <= child.began <= until:
+            ended = child.ended or max(task.times[-1], child.times[-1])
+            if ended - child.began >= _LONG:
+                found.append((child, ended - child.began))
+    return sorted(found, key=lambda item: item[0].began)
+
+
 class _Inferred:
     """What is made of the faults of one process."""
 
-    def __init__(self, task: _Task, tasks: Sequence[_Task], page_size: int, pmd_size: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        tasks: Sequence[Task],
+        page_size: int,
+        pmd_size: int,
+        huge: bool | None,
+    ) -> None:
         self._task = task
-        self._page, self._pmd = page_size, pmd_size
+        self._page, self._pmd, self._huge = page_size, pmd_size, huge
+        self._children = _children(task, tasks)
         self._addresses = np.frombuffer(task.addresses, np.uint64).astype(np.int64)
         self._times = np.frombuffer(task.times, np.int64)
         self._threads = np.frombuffer(task.threads, np.int32).astype(np.int64)
@@ -303,23 +196,51 @@ class _Inferred:
         self.steps: list[Step] = []
         self._small: list[tuple[int, int]] = []
         self._infer()
-        self._forks(tasks)
+        self._forks()
 
     def _infer(self) -> None:
         order = np.argsort(self._times, kind="stable")
         for low, high, kind, known in self._areas():
             inside = (self._addresses[order] >= low) & (self._addresses[order] < high)
             at = order[inside]
-            if len(at) < FEW_OF_VMA:
-                if len(at):
-                    self._small.append((int(self._times[at[0]]), self._distinct(at)))
-                continue
-            self._area(low, high, kind, known, at)
+            touches = Touches(
+                self._addresses[at], self._times[at], self._threads[at], self._flags[at] >= WRITE
+            )
+            huge = self._huge_faults(low, high, known, touches)
+            pages = self._distinct(touches) + int(huge.sum()) * (self._pmd // self._page - 1)
+            if pages >= FEW_OF_VMA:
+                self._area(low, high, kind=kind, known=known, touches=touches, huge=huge)
+            elif pages:
+                self._small.append((int(touches.times[0]), pages))
         if self._small:
             self._others()
 
-    def _distinct(self, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int:
-        return len(np.unique(self._addresses[at] // self._page))
+    def _huge_faults(
+        self, low: int, high: int, known: bool, touches: Touches
+    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """The faults that brought a PMD-sized page: nothing else in its range faults.
+
+        Unless it was said that there are such pages, only where nearly all of these faults
+        are at the start or the end of the range, as in passes over memory, or where nearly
+        all ranges have a single fault, though not at a distance that the program chose.
+        """
+        blocks, inverse, counts = np.unique(
+            touches.addresses // self._pmd, return_inverse=True, return_counts=True
+        )
+        whole = (blocks * self._pmd >= low) & ((blocks + 1) * self._pmd <= high)
+        single = whole & (counts == 1)
+        found = single[inverse] & known & (self._huge is not False)
+        if self._huge is None and found.any():
+            places = touches.addresses[found] % self._pmd // self._page
+            edges = (places == 0) | (places == self._pmd // self._page - 1)
+            steps = np.diff(touches.addresses[found])
+            stride = len(steps) > 1 and (steps == steps[0]).all() and abs(steps[0]) != self._pmd
+            alone = single.sum() >= max(_SINGLES, _PLAIN * whole.sum())
+            found &= not stride and bool(edges.mean() >= _PLAIN or alone)
+        return found
+
+    def _distinct(self, touches: Touches) -> int:
+        return len(np.unique(touches.addresses // self._page))
 
     def _areas(self) -> list[tuple[int, int, Kind, bool]]:
         """Where memory was: mappings that the recording names, and clusters of the others."""
@@ -343,17 +264,16 @@ class _Inferred:
         self,
         low: int,
         high: int,
+        *,
         kind: Kind,
         known: bool,
-        at: np.ndarray[tuple[int], np.dtype[np.int64]],
+        touches: Touches,
+        huge: np.ndarray[tuple[int], np.dtype[np.bool_]],
     ) -> None:
         name = f"vma-{len(self.vmas)}"
-        touches = Touches(
-            self._addresses[at], self._times[at], self._threads[at], self._flags[at] >= 16
-        )
         advice = self._advice(low, high)
         self.comments["vmas", len(self.vmas)] = [
-            f"{low:#x}-{high:#x}, {len(at):,} faults in {self._distinct(at):,} pages; "
+            f"{low:#x}-{high:#x}, {len(huge):,} faults in {self._distinct(touches):,} pages; "
             + ("the recording has the mapping." if known else "a guess by the addresses alone.")
         ]
         self.vmas.append(
@@ -365,10 +285,17 @@ class _Inferred:
                 misalign=low % self._pmd,
             )
         )
-        found = segments(touches, self._page, self._pmd)
+        found = passes_of_huge(touches.where(huge), self._page, self._pmd)
+        rest = touches.where(~huge)
+        # After a fork all pages fault once more, since they are shared.
+        cuts = np.searchsorted(rest.times, [child.began for child, _ in self._children])
+        edges = [0, *map(int, cuts), len(rest.times)]
+        for first, last in pairwise(edges):
+            piece = rest.where(slice(first, last))
+            found += segments(piece, self._page, self._pmd, huge=self._huge is not False)
         found += self._given_back(low, high, touches)
         for segment in found:
-            self.steps.append(Step(segment, name, low, self._task.writes_known))
+            self.steps.append(Step(segment, name, low, self._page, self._task.writes_known))
 
     def _advice(self, low: int, high: int) -> str:
         advice = "none"
@@ -412,31 +339,16 @@ class _Inferred:
             self._page,
             sure="a guess",
         )
-        self.steps.append(Step(segment, "others", 0, False))
+        self.steps.append(Step(segment, "others", 0, self._page, False))
 
-    def _forks(self, tasks: Sequence[_Task]) -> None:
+    def _forks(self) -> None:
         """Children that did not become another program share the memory for a while."""
-        end = int(self._times[-1])
-        for child in tasks:
-            if child.parent != self._task.pid or child.executed or not len(child.times):
-                continue
-            if child.began < self._task.began or child.began > (self._task.ended or child.began):
-                continue
-            if any(other.pid == child.pid and other.executed for other in tasks):
-                continue  # vfork or fork and execve
-            ended = child.ended or max(end, int(child.times[-1]))
+        for child, duration in self._children:
+            note = f"a child for {duration / SECOND:.3f} s, with {len(child.times):,} faults"
             segment = Segment(
-                Pattern.FORK,
-                0,
-                0,
-                child.began,
-                child.began,
-                len(child.times),
-                0,
-                note=f"a child for {(ended - child.began) / SECOND:.3f} s",
+                Pattern.FORK, 0, 0, child.began, child.began, len(child.times), 0, note=note
             )
-            step = Step(segment, "", 0, False)
-            self.steps.append(replace(step, duration=max(1, ended - child.began)))
+            self.steps.append(Step(segment, "", 0, self._page, False, duration))
 
     def process(
         self, given: Given, taken: Sequence[str], start: int, nodes: int, cpus: int
@@ -450,8 +362,10 @@ class _Inferred:
                 self.comments["phases", number] = [note]
         threads = len(np.unique(self._threads))
         self.comments[()] = [
-            f"Process {task.pid} with {threads} thread{'s' if threads > 1 else ''}: "
-            f"{len(self._times):,} faults."
+            (
+                f"Process {task.pid} with {threads} thread{'s' if threads > 1 else ''}: "
+                f"{len(self._times):,} faults."
+            )
         ]
         node = 0
         if task.cpus and cpus:

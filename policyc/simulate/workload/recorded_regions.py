@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -159,11 +160,15 @@ def workload_from_regions(
         )
     count = sum(target.seen for target in targets.values())
     comments[()] = [
-        f"Made by `policyc workload from-damon` of {count:,} snapshots in "
-        f"{(last - first) / SECOND:.1f} s.",
-        "DAMON tells where memory was accessed and about how often, with the resolution of its "
-        "regions; not which accesses write, and not what else is resident. Memory that was not "
-        "accessed while it recorded is not touched here.",
+        (
+            f"Made by `policyc workload from-damon` of {count:,} snapshots in "
+            f"{(last - first) / SECOND:.1f} s."
+        ),
+        (
+            "DAMON tells where memory was accessed and about how often, with the resolution of its "
+            "regions; not which accesses write, and not what else is resident. Memory that was not "
+            "accessed while it recorded is not touched here."
+        ),
     ]
     if silent:
         comments[()].append(f"Never accessed, and left out: target {', '.join(silent)}.")
@@ -204,8 +209,10 @@ class _Inferred:
             return
         self._fill(areas, heats, seconds)
         self.comments[()] = [
-            f"{target.seen:,} snapshots{f', one of {target.every} used' * (target.every > 1)}; "
-            f"a sample every {interval / MILLISECOND:.3g} ms, {samples:.0f} for a snapshot."
+            (
+                f"{target.seen:,} snapshots{f', one of {target.every} used' * (target.every > 1)}; "
+                f"a sample every {interval / MILLISECOND:.3g} ms, {samples:.0f} for a snapshot."
+            )
         ]
         runs = windows(np.concatenate(heats, axis=1))
         for first, last in runs:
@@ -237,8 +244,10 @@ class _Inferred:
             name = f"vma-{len(self.vmas)}"
             touches = (heat * seconds[:, None]).sum(axis=0) / (area.size // self._page)
             self.comments["vmas", len(self.vmas)] = [
-                f"{area.low:#x}-{area.high:#x}, as far as DAMON's regions go: there can be "
-                "gaps in it.",
+                (
+                    f"{area.low:#x}-{area.high:#x}, as far as DAMON's regions go: there can be "
+                    "gaps in it."
+                ),
             ]
             self.vmas.append(
                 Vma(name=name, size=area.high - area.low, misalign=area.low % self._pmd)
@@ -286,7 +295,7 @@ class _Inferred:
 
     def _phase(self, area: _Area, index: int, shape: Shape, duration: int, rate: float) -> Phase:
         offset = shape.first * area.size
-        return Phase(
+        phase = Phase(
             pattern=shape.pattern,
             vma=self.vmas[index].name,
             offset=offset,
@@ -294,18 +303,15 @@ class _Inferred:
             duration=duration,
             rate=float(f"{rate:.4g}"),
             threads=max(1, round(rate / _THREAD + 0.5)),
-            **_details(shape),
         )
-
-
-def _details(shape: Shape) -> dict[str, float]:
-    match shape.pattern:
-        case Pattern.HOTSET:
-            return {"hot_size": round(shape.hot, 4), "hot_share": round(shape.share, 4)}
-        case Pattern.ZIPF:
-            return {"exponent": shape.exponent}
-        case _:
-            return {}
+        match shape.pattern:
+            case Pattern.HOTSET:
+                hot, share = round(shape.hot, 4), round(shape.share, 4)
+                return replace(phase, hot_size=hot, hot_share=share)
+            case Pattern.ZIPF:
+                return replace(phase, exponent=shape.exponent)
+            case _:
+                return phase
 
 
 def _note(shape: Shape, rate: float, areas: int) -> str:
@@ -322,7 +328,7 @@ def _blocks(target: _Target) -> list[tuple[int, int]]:
     span = target.times[-1][1] - target.span(0)[0]
     wanted = max(1, min(_BLOCKS, span // SECOND, len(target.times)))
     edges = np.linspace(0, len(target.times), wanted + 1).astype(int).tolist()
-    return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def _areas(target: _Target) -> list[tuple[int, int]]:

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from policyc.simulate.workload.specification import MILLISECOND, Pattern
 
-__all__ = ["Segment", "Touches", "draws", "segments"]
+__all__ = ["Segment", "Touches", "draws", "passes_of_huge", "segments"]
 
 Integers = NDArray[np.int64]
 
 #: Fewer faults in order than this are taken for chance.
 _RUN = 16
+#: Fewer without an order than this are not taken for touches at random.
+_FEW = 64
 #: Streams that are followed at a time, and faults after which one that rests is given up.
 _STREAMS, _REST = 16, 4096
+_HUGE = "each fault brought a PMD-sized page"
 #: Touches at random with so long a gap between them are two phases.
 _GAP = 100 * MILLISECOND
 
@@ -61,13 +64,51 @@ class Touches:
     threads: Integers
     writes: NDArray[np.bool_]
 
+    def where(self, chosen: NDArray[np.bool_] | slice) -> Touches:
+        """Some of them."""
+        return Touches(
+            self.addresses[chosen], self.times[chosen], self.threads[chosen], self.writes[chosen]
+        )
 
-def segments(touches: Touches, page_size: int, pmd_size: int) -> list[Segment]:
-    """The segments of an area, by the time they begin."""
+
+def passes_of_huge(touches: Touches, page_size: int, pmd_size: int) -> list[Segment]:
+    """Passes over memory of which each fault brought a PMD-sized page."""
+    found: list[Segment] = []
+    for thread in np.unique(touches.threads):
+        mine = touches.where(touches.threads == thread)
+        blocks = mine.addresses // pmd_size
+        for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.abs(np.diff(blocks)) != 1) + 1):
+            pages = len(run) * pmd_size // page_size
+            start = int(blocks[run].min()) * pmd_size
+            segment = Segment(
+                Pattern.SEQUENTIAL,
+                start,
+                start + len(run) * pmd_size,
+                int(mine.times[run[0]]),
+                int(mine.times[run[-1]]),
+                len(run),
+                pages,
+                page_size,
+                frozenset({int(thread)}),
+                int(mine.writes[run].sum()),
+                "likely",
+                _HUGE,
+            )
+            found.append(segment)
+    return found
+
+
+def segments(
+    touches: Touches, page_size: int, pmd_size: int, *, huge: bool = True
+) -> list[Segment]:
+    """The segments of an area, by the time they begin.
+
+    With `huge`, faults at distances of a PMD-sized page are a pass that got such pages.
+    """
     found: list[Segment] = []
     for thread in np.unique(touches.threads):
         at = np.flatnonzero(touches.threads == thread)
-        series = _Series(touches, at, int(thread), page_size, pmd_size)
+        series = _Series(touches, at, int(thread), page_size, pmd_size if huge else 0)
         found += series.segments()
     found.sort(key=lambda segment: (segment.began, segment.start))
     joined = _across_threads(_joined(found))
@@ -143,7 +184,7 @@ class _Series:
             pattern, touches, sure = Pattern.SEQUENTIAL, pages, "likely"
             high = max(high, int(self._addresses[at].max()) + self._pmd)
             touches = (high - low) // self._page
-            note = "a fault for each PMD-sized page, which was there at once"
+            note = _HUGE
         if pattern is Pattern.STRIDE:
             low = int(self._addresses[at].min())
         return Segment(
@@ -162,7 +203,7 @@ class _Series:
 
     def _is_huge(self, at: Integers, stride: int) -> bool:
         """Whether the faults are those of a pass over memory that gets PMD-sized pages."""
-        return stride == self._pmd and not (self._addresses[at[1:]] % self._pmd).any()
+        return 0 < self._pmd == stride and not (self._addresses[at[1:]] % self._pmd).any()
 
     def _range(self, at: Integers) -> tuple[int, int]:
         """The bytes of the pages of some faults."""
@@ -195,11 +236,15 @@ class _Series:
         steps = np.diff(self._pages[at])
         forward = (steps > 0) & (steps <= 64)
         pattern, stride, sure, note = Pattern.UNIFORM, 0, "likely", ""
-        if len(at) >= _RUN and forward.mean() >= 0.9:
+        if len(at) >= _RUN and float(forward.mean()) >= 0.9:
             pattern, sure, note = Pattern.STRIDE, "likely", "in order, with gaps; the mean distance"
             stride = max(self._page, (high - low - self._page) // (len(at) - 1))
-        elif len(at) < _RUN:
-            sure = "a guess"
+        elif len(at) < _FEW:
+            # Too few to tell; in order, so that as many pages are touched.
+            pages, distinct = (high - low) // self._page, len(np.unique(self._pages[at]))
+            stride = max(1, pages // distinct) * self._page
+            pattern = Pattern.STRIDE if stride > self._page else Pattern.SEQUENTIAL
+            sure, note = "a guess", "too few to see an order"
         return Segment(
             pattern,
             low,
@@ -236,7 +281,7 @@ def _follow(pages: Sequence[int]) -> list[list[int]]:
     for number, page in enumerate(pages):
         stream = waiting.pop(page, None)
         if stream is None:
-            stream = []
+            stream = list[int]()
             found.append(stream)
         stream.append(number)
         waiting[page + 1] = stream
@@ -271,7 +316,7 @@ def _joined(found: Sequence[Segment]) -> list[Segment]:
 def _continues(before: Segment, segment: Segment) -> bool:
     if before.pattern is not segment.pattern or before.threads != segment.threads:
         return False
-    if before.note or segment.note or segment.began - before.ended > _GAP:
+    if before.note or segment.note or not 0 <= segment.began - before.ended <= _GAP:
         return False
     if segment.pattern is Pattern.SEQUENTIAL:
         return segment.start == before.end

@@ -49,11 +49,11 @@ def write_workload(workload: Workload, comments: Comments | None = None) -> str:
     `comments` are texts by the path of a table; their lines are folded. Like the reader, this
     has each cgroup after all its ancestors, and actions by time.
     """
-    notes = {} if comments is None else comments
+    notes: Comments = comments or {}
     lines = [*_comment(notes, ()), *_pairs(workload), *_actions(workload.actions)]
     lines += _machine(workload.machine, notes)
     if tuple(cgroup.path for cgroup in workload.cgroups) != _implied(workload) or any(
-        map(list, map(_pairs, workload.cgroups))
+        any(_pairs(cgroup)) for cgroup in workload.cgroups
     ):
         for cgroup in workload.cgroups:
             lines += ["", f"[cgroups.{_string(cgroup.path)}]", *_pairs(cgroup)]
@@ -115,7 +115,7 @@ def _value(name: str, value: Any) -> str:
     if name in _DURATIONS:
         return _string(spell_value("duration", value)) if value else "0"
     if isinstance(value, float):
-        return repr(value) if value != int(value) or abs(value) > 1e15 else str(int(value))
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, int):
         return f"{value:_}" if value >= 100_000 else str(value)
     return _string(getattr(value, "value", value))

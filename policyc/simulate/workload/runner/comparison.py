@@ -16,9 +16,11 @@ _FEW_PAGES, _FEW_BYTES = 2, 64 << 10
 #: How far apart figures may be that are called the same.
 SAME = 0.03
 
-#: Counters that only tell how the kernel went about it, such as how often it looked.
+#: Counters that only tell how the kernel went about it, such as how often it looked, and the
+#: allocations of the huge zero page, which depend on who used it before.
 _MEANS = frozenset(
     {
+        "thp_zero_page_alloc",
         *("pgscan", "pgsteal", "memory_max", "memory_high", "numa_pte_updates"),
         *("numa_hint_faults", "numa_hint_faults_local", "thp_deferred_split_page"),
     }
@@ -69,8 +71,10 @@ def compare(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
     A figure that the kernel does not tell, such as per-size counters of a cgroup, has none.
     """
     rows = _rows("total", kernel["total"], model["total"])
-    for path in sorted(kernel["cgroups"]):
-        if path != "/" and path in model["cgroups"]:
+    paths = [path for path in sorted(kernel["cgroups"]) if path != "/"]
+    # the only one has what the total has
+    for path in paths if len(paths) > 1 else ():
+        if path in model["cgroups"]:
             rows += _rows(path, kernel["cgroups"][path], model["cgroups"][path])
     return rows
 

@@ -102,28 +102,27 @@ class _Maker:
             if _is_in(member.process.cgroup, path)
         ]
         names = {self.flock.members[number].name for number in numbers}
-        areas = _each_once(area for area in self.areas if area.process in names)
+        areas = [area for area in self.areas if area.process in names]
         counted = self._counters(path)
         counted["pgfault"] = sum(self.flock.faults(number) for number in numbers)
         by_order, by_node = Counter[int](), Counter[int]()
         for area in areas:
             by_order.update(area.by_order)
             by_node.update(area.by_node)
-        copied = 0
-        if self.tree.memory:
-            copied = sum(self.flock.interpreter_bytes(number) for number in numbers)
-        used = [max(0, memory - copied) for _, memory, _, _ in self.seen[path]]
-        if not any(used):
-            used = [self._memory(path, sum(by_order.values()))]
-        memory = self._memory(path, sum(by_order.values())) - copied
+        memory = self._memory(path)
+        used = [seen for _, seen, _, _ in self.seen[path] if seen] or [memory]
+        # what a PMD does not map any more is of no use to the TLB
+        by_order[self.workload.machine.pmd_order] = _pmd_mapped(areas)
         return Figures(
             counters={name: counted[name] for name in COUNTERS if name in counted},
-            memory_bytes=max(0, memory),
+            memory_bytes=memory,
             memory_peak_bytes=max([*used, memory]),
-            memory_mean_bytes=sum(used) // max(1, len(used)),
-            bloat_bytes=sum(area.zero_inside for area in areas),
+            memory_mean_bytes=sum(used) // len(used),
+            bloat_bytes=sum(area.zero_inside + area.lingering for area in areas),
             swap_bytes=sum(area.swapped for area in areas),
-            huge_bytes_by_order={order: by_order[order] for order in sorted(by_order) if order},
+            huge_bytes_by_order={
+                order: by_order[order] for order in sorted(by_order) if order and by_order[order]
+            },
             bytes_by_node=tuple(by_node[i] for i in range(len(self.workload.machine.nodes))),
             touches=sum(self.flock.touches(number) for number in numbers),
             run_seconds=max([0.0, *(self.flock.ended.get(number, 0.0) for number in numbers)]),
@@ -147,7 +146,10 @@ class _Maker:
             counted[name] = sum(
                 values.get(name, 0) for order, values in sizes.items() if order < pmd
             )
-        faults = {order: values.get("anon_fault_alloc", 0) for order, values in sizes.items()}
+        faults = {
+            order: values.get("anon_fault_alloc", 0) + values.get("shmem_alloc", 0)
+            for order, values in sizes.items()
+        }
         faults = {order: number for order, number in faults.items() if number}
         return replace(
             root,
@@ -177,33 +179,50 @@ class _Maker:
                 found[name] = after[key] - before.get(key, 0)
         return found
 
-    def _memory(self, path: str, mapped: int) -> int:
-        """Charged memory without that of the kernel; what is mapped, where nothing is charged.
+    def _memory(self, path: str) -> int:
+        """Charged memory, bytes, without that of the kernel and of the interpreter's forks.
 
-        The model has no page tables and no slab.
+        The model has no page tables and no slab. Where nothing is charged, in the root and
+        without the controller, it is what is mapped.
         """
         before, after = self.before.cgroups[path], self.after.cgroups[path]
-        if "memory.current" not in after:
-            return mapped
-        kernel = "memory.stat:kernel"
-        change = after["memory.current"] - before.get("memory.current", 0)
-        return change - (after.get(kernel, 0) - before.get(kernel, 0))
+        if "memory.current" in after:
+            change = after["memory.current"] - before.get("memory.current", 0)
+            kernel = "memory.stat:kernel"
+            change -= after.get(kernel, 0) - before.get(kernel, 0)
+            return max(0, change - self._of_forks(path))
+        below = [other for other in self.tree.paths if _is_child(other, path)]
+        own = {m.name for m in self.flock.members if m.process.cgroup == path}
+        mapped = sum(
+            sum(area.by_order.values()) + area.lingering
+            for area in self.areas
+            if area.process in own
+        )
+        return mapped + sum(self._memory(other) for other in below)
+
+    def _of_forks(self, path: str) -> int:
+        return sum(
+            self.flock.interpreter_bytes(number)
+            for number, member in enumerate(self.flock.members)
+            if _is_in(member.process.cgroup, path)
+        )
 
 
-def _each_once(areas: Iterable[AreaFigures]) -> list[AreaFigures]:
-    """Of the mappings of a shared object only the one that has most of it."""
-    found: list[AreaFigures] = []
-    shared: dict[str, AreaFigures] = {}
+def _pmd_mapped(areas: Iterable[AreaFigures]) -> int:
+    """Of several mappings of a shared object the one that counts is the largest."""
+    shared: dict[str, int] = {}
+    total = 0
     for area in areas:
-        if not area.share:
-            found.append(area)
-        elif area.share not in shared or _mapped(area) > _mapped(shared[area.share]):
-            shared[area.share] = area
-    return [*found, *shared.values()]
+        if area.share:
+            shared[area.share] = max(area.pmd_mapped, shared.get(area.share, 0))
+        else:
+            total += area.pmd_mapped
+    return total + sum(shared.values())
 
 
-def _mapped(area: AreaFigures) -> int:
-    return sum(area.by_order.values())
+def _is_child(path: str, above: str) -> bool:
+    """Whether a cgroup is directly below another one."""
+    return path != "/" and (path.rpartition("/")[0] or "/") == above
 
 
 def _is_in(cgroup: str, path: str) -> bool:

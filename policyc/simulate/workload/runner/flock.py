@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -17,14 +18,17 @@ from typing import Any, Self
 from policyc.simulate.workload.runner import system
 from policyc.simulate.workload.runner.errors import Missing
 from policyc.simulate.workload.runner.outcome import AreaFigures
-from policyc.simulate.workload.runner.pages import contents
+from policyc.simulate.workload.runner.pages import Survey, children
 from policyc.simulate.workload.runner.protocol import Channels, Order, members
-from policyc.simulate.workload.specification import SECOND, Workload
+from policyc.simulate.workload.specification import SECOND, Vma, Workload
 
 __all__ = ["Flock"]
 
 #: Seconds until all processes must have mapped their memory; an emulated CPU needs some.
 _PATIENCE = 120.0
+
+#: Seconds until the server has seen the end of killed processes.
+_PARTING = 10.0
 
 #: The repository or site-packages, where the server finds this package.
 _HOME = Path(__file__).parents[4]
@@ -118,7 +122,15 @@ class Flock:
         return found
 
     def _stop(self, server: subprocess.Popen[bytes]) -> None:
-        """Processes die with the server."""
+        """Kill the processes, and the server when it has seen them go."""
+        for number, pid in enumerate(self.pids):
+            if pid and number not in self._gone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if all(self.pids):
+                server.wait(_PARTING)
+        # those that are not ready yet die with it
         server.kill()
         server.wait()
 
@@ -167,11 +179,16 @@ class Flock:
             self._places[number] = said["areas"]
         elif "done" in said:
             self.ended[number] = said["done"] / SECOND - self.began
+            if "exits" in said:
+                self._leave(number, said["exits"])
         elif "ended" in said:
-            self._gone.add(number)
-            self.faults_at_end[number] = said["faults"]
+            self._leave(number, said["faults"])
             if said["ended"] != 0:
                 self.ended[number] = -1.0
+
+    def _leave(self, number: int, faults: int) -> None:
+        self._gone.add(number)
+        self.faults_at_end[number] = faults
 
     # -- what is known of them
 
@@ -193,32 +210,44 @@ class Flock:
         return max(0, total - self.faults_before[number] - self._channels.get(number)[1])
 
     def areas(self, pmd_order: int) -> list[AreaFigures]:
-        """The mappings of those that are still there."""
+        """The mappings of those that are still there, each page once."""
         found: list[AreaFigures] = []
+        shared: dict[str, set[int]] = {}
         for number, member in enumerate(self.members):
             if number in self._gone:
                 continue
-            shares = {vma.name: vma.share for vma in member.process.vmas}
-            for name, (start, size) in self._places[number].items():
+            forked = children(self.pids[number])
+            for vma in member.process.vmas:
+                seen = shared.setdefault(vma.share, set()) if vma.share else None
+                survey = Survey(system.PAGE, pmd_order, seen)
+                start, size = self._places[number][vma.name]
                 try:
-                    seen = contents(self.pids[number], start, size, system.PAGE, pmd_order)
+                    survey.look(self.pids[number], start, size)
                 except (FileNotFoundError, ProcessLookupError):
                     continue
-                found.append(
-                    AreaFigures(
-                        process=member.name,
-                        area=name,
-                        share=shares[name],
-                        by_order=dict(sorted(seen.by_order.items())),
-                        by_node=dict(sorted(seen.by_node.items())),
-                        zero_page=seen.zero_page,
-                        zero_inside=seen.zero_inside,
-                        swapped=seen.swapped,
-                        exact=seen.exact,
-                        smaps=seen.smaps,
-                    )
-                )
+                for pid in forked:
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        survey.look_at_child(pid, start, size)
+                found.append(_figures_of(member.name, vma, survey))
         return found
+
+
+def _figures_of(process: str, vma: Vma, survey: Survey) -> AreaFigures:
+    return AreaFigures(
+        process=process,
+        area=vma.name,
+        share=vma.share,
+        by_order=dict(sorted(survey.by_order.items())),
+        by_node=dict(sorted(survey.by_node.items())),
+        pmd_mapped=survey.pmd_mapped,
+        zero_page=survey.zero_page,
+        zero_inside=survey.zero_inside,
+        # pages of a shared object are there whether they are mapped or not
+        lingering=survey.lingering if vma.kind == "anon" else 0,
+        swapped=survey.swapped,
+        exact=survey.exact,
+        smaps=survey.smaps,
+    )
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:

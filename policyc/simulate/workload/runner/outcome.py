@@ -13,10 +13,11 @@ __all__ = ["AreaFigures", "Outcome", "run_document"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaFigures:
-    """A mapping of a process at the end, bytes.
+    """A mapping of a process at the end, bytes, with what its children share of it.
 
-    `by_order` is what is mapped in folios of each order. `zero_inside` is what of large ones
-    holds only zeros. `smaps` are lines of /proc/PID/smaps. `exact` is False where page frames
+    `by_order` is what is in folios of each order, `pmd_mapped` what is mapped by PMDs.
+    `zero_inside` is what of large folios holds only zeros, `lingering` what of them is not
+    mapped any more. `smaps` are lines of /proc/PID/smaps. `exact` is False where page frames
     cannot be seen: then `by_order` knows the PMD order and 0 only.
     """
 
@@ -25,8 +26,10 @@ class AreaFigures:
     share: str = ""
     by_order: dict[int, int] = field(default_factory=dict[int, int])
     by_node: dict[int, int] = field(default_factory=dict[int, int])
+    pmd_mapped: int = 0
     zero_page: int = 0
     zero_inside: int = 0
+    lingering: int = 0
     swapped: int = 0
     exact: bool = False
     smaps: dict[str, int] = field(default_factory=dict[str, int])

@@ -14,6 +14,7 @@ __all__ = ["Applied", "Difference", "differences", "wanted"]
 _THP = Path("/sys/kernel/mm/transparent_hugepage")
 _KHUGEPAGED = _THP / "khugepaged"
 _SYSCTL = Path("/proc/sys/kernel")
+_RATE_LIMIT = "numa_balancing_promote_rate_limit_MBps"
 _SCAN = Path("/sys/kernel/debug/sched/numa_balancing")
 #: 49 days, the longest sleep.
 _FOREVER = str((1 << 32) - 1)
@@ -72,7 +73,7 @@ def _wanted_of_numa(machine: Machine) -> Iterator[tuple[Path, str]]:
         return
     yield _SYSCTL / "numa_balancing", str(numa.balancing)
     rate = str(numa.promote_rate_limit // MIB)
-    yield _SYSCTL / "numa_balancing_promote_rate_limit_MBps", rate
+    yield _SYSCTL / _RATE_LIMIT, rate
     yield _SCAN / "scan_delay_ms", _milliseconds(numa.scan_delay)
     yield _SCAN / "scan_period_min_ms", _milliseconds(numa.scan_period_min)
     yield _SCAN / "scan_period_max_ms", _milliseconds(numa.scan_period_max)
@@ -90,7 +91,9 @@ def differences(machine: Machine) -> list[Difference]:
     for path, value in wanted(machine):
         current = _current(path)
         off = value in {"never", "0", "false"}
-        if current != value and not (current is None and (off or not _matters(path))):
+        if current is None and (off or not _matters(path, machine)):
+            continue
+        if current != value:
             found.append(Difference(path, value, current))
     return found
 
@@ -137,9 +140,15 @@ def _milliseconds(nanoseconds: int) -> str:
     return str(nanoseconds // MILLISECOND)
 
 
-def _matters(path: Path) -> bool:
-    """Whether a setting that is not there would change anything: the others have a rest."""
-    return path.name not in {"scan_delay_ms", "hot_threshold_ms", "demotion_enabled"}
+def _matters(path: Path, machine: Machine) -> bool:
+    """Whether something that is not there would change what happens.
+
+    The pace of the scanner does not while nothing is balanced; nor do limits of what
+    a kernel cannot do.
+    """
+    if path.is_relative_to(_SCAN):
+        return bool(machine.numa.balancing)
+    return path not in {_DEMOTION, _SYSCTL / _RATE_LIMIT}
 
 
 def _current(path: Path) -> str | None:
