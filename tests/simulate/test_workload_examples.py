@@ -136,7 +136,9 @@ def test_the_mixed_host_fits_the_fleet_policy() -> None:
     highs = {each.path for each in found.cgroups if each.memory_high is not None}
     assert highs
     assert highs < paths
-    assert found.duration == 60 * 10**9
+    # About a minute, and done when the work is, so that settings differ in run time.
+    assert found.duration is None
+    assert 30 <= summarise(found).seconds <= 90
 
 
 @pytest.mark.parametrize(
