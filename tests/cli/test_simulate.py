@@ -15,6 +15,7 @@ import pytest
 from tests.cli.commands import command, environment, invoke, run
 from tests.simulate import made
 from tests.simulate.test_report_document import SCHEMA, faults
+from tests.simulate.test_runs import children
 
 SMALL = """
 description = "a small service"
@@ -355,7 +356,11 @@ def test_an_interrupt_ends_all_processes(rate: Path, small: Path) -> None:
         env=environment(),
         start_new_session=True,
     )
-    time.sleep(4)
+    deadline = time.monotonic() + 30
+    # Two workers and the process that cleans up after them.
+    while len(children(process.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
