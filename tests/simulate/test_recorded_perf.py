@@ -74,9 +74,7 @@ def read(*lines: str) -> list[Event]:
         ),
     ],
 )
-def test_a_fault_is_read_from_every_layout(
-    line: str, pid: int, tid: int, cpu: int | None
-) -> None:
+def test_a_fault_is_read_from_every_layout(line: str, pid: int, tid: int, cpu: int | None) -> None:
     (fault,) = read(line)
     assert isinstance(fault, Fault)
     assert (fault.pid, fault.tid, fault.cpu) == (pid, tid, cpu)
