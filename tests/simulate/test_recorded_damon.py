@@ -34,14 +34,22 @@ REGION = Region(140731667070976, 140731668037632, 3, 7)
 @pytest.mark.parametrize(
     "line",
     [
-        "kdamond.0  4452 [000] 82877.315633: damon:damon_aggregated: target_id=0 nr_regions=1 "
-        "140731667070976-140731668037632: 3 7\n",
-        "       kdamond.0-164     [001] .....  82877.315633: damon_aggregated: target_id=0 "
-        "nr_regions=1 140731667070976-140731668037632: 3 7\n",
-        "kdamond.0 47293 [000] 82877.315633: damon:damos_before_apply: ctx_idx=0 scheme_idx=0 "
-        "target_idx=0 nr_regions=1 140731667070976-140731668037632: 3 7\n",
-        "kdamond.x xxxx xxxx 82877.315633: damon:damon_aggregated: target_id=0 nr_regions=1 "
-        "140731667070976-140731668037632: 3 7\n",
+        (
+            "kdamond.0  4452 [000] 82877.315633: damon:damon_aggregated: target_id=0 nr_regions=1 "
+            "140731667070976-140731668037632: 3 7\n"
+        ),
+        (
+            "       kdamond.0-164     [001] .....  82877.315633: damon_aggregated: target_id=0 "
+            "nr_regions=1 140731667070976-140731668037632: 3 7\n"
+        ),
+        (
+            "kdamond.0 47293 [000] 82877.315633: damon:damos_before_apply: ctx_idx=0 scheme_idx=0 "
+            "target_idx=0 nr_regions=1 140731667070976-140731668037632: 3 7\n"
+        ),
+        (
+            "kdamond.x xxxx xxxx 82877.315633: damon:damon_aggregated: target_id=0 nr_regions=1 "
+            "140731667070976-140731668037632: 3 7\n"
+        ),
     ],
 )
 def test_the_tracepoint_is_read_as_every_tool_prints_it(line: str) -> None:

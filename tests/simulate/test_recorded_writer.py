@@ -105,6 +105,7 @@ ALL = Workload(
             uid=1000,
             count=3,
             node=0,
+            spread=True,
             start=5 * SECOND,
             repeat=0,
             thp_disable="except-advised",
