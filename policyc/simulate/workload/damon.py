@@ -2,7 +2,7 @@
 
 - the tracepoint damon:damon_aggregated as `perf script`, tracefs or `trace-cmd report` print
   it (include/trace/events/damon.h; until 5.16 without the age), and damos_before_apply
-- `damo report access --raw_form`, before damo 2.7 `damo report raw`
+- `damo report access --raw_form`, in older versions `damo report raw`
 - `damo report access --json`, `damo report raw --json`, and the file of `damo record` in its
   JSON formats, compressed or not
 """
