@@ -133,7 +133,7 @@ class _Child:
             case Pattern.SLEEP:
                 time.sleep((phase.duration or 0) / SECOND)
             case Pattern.EXIT:
-                self.report(done=time.monotonic_ns())
+                self.report(done=time.monotonic_ns(), exits=self.faults())
                 os._exit(0)
             case Pattern.FORK:
                 self.fork(phase)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,9 @@ __all__ = ["Flock"]
 
 #: Seconds until all processes must have mapped their memory; an emulated CPU needs some.
 _PATIENCE = 120.0
+
+#: Seconds until the server has seen the end of killed processes.
+_PARTING = 10.0
 
 #: The repository or site-packages, where the server finds this package.
 _HOME = Path(__file__).parents[4]
@@ -118,7 +122,15 @@ class Flock:
         return found
 
     def _stop(self, server: subprocess.Popen[bytes]) -> None:
-        """Processes die with the server."""
+        """Kill the processes, and the server when it has seen them go."""
+        for number, pid in enumerate(self.pids):
+            if pid and number not in self._gone:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if all(self.pids):
+                server.wait(_PARTING)
+        # those that are not ready yet die with it
         server.kill()
         server.wait()
 
@@ -167,11 +179,16 @@ class Flock:
             self._places[number] = said["areas"]
         elif "done" in said:
             self.ended[number] = said["done"] / SECOND - self.began
+            if "exits" in said:
+                self._leave(number, said["exits"])
         elif "ended" in said:
-            self._gone.add(number)
-            self.faults_at_end[number] = said["faults"]
+            self._leave(number, said["faults"])
             if said["ended"] != 0:
                 self.ended[number] = -1.0
+
+    def _leave(self, number: int, faults: int) -> None:
+        self._gone.add(number)
+        self.faults_at_end[number] = faults
 
     # -- what is known of them
 
