@@ -2,7 +2,7 @@
 
 - the tracepoint damon:damon_aggregated as `perf script`, tracefs or `trace-cmd report` print
   it (include/trace/events/damon.h; until 5.16 without the age), and damos_before_apply
-- `damo report access --raw_form`, before damo 2.7 `damo report raw`
+- `damo report access --raw_form`, in older versions `damo report raw`
 - `damo report access --json`, `damo report raw --json`, and the file of `damo record` in its
   JSON formats, compressed or not
 """
@@ -236,7 +236,7 @@ def _time(value: object, where: int | str) -> int:
         scale = _UNITS[amount[2] or "ns"]
         total += int(number) * scale if number.isdecimal() else float(number) * scale
         rest = rest[amount.end() :].strip()
-    return int(-total if text.startswith("-") else total)
+    return round(-total if text.startswith("-") else total)
 
 
 def _whole(head: bytes, stream: BinaryIO) -> bytes:
@@ -260,6 +260,8 @@ def _decompressed(head: bytes, stream: BinaryIO) -> bytes:
             data = inflate.unconsumed_tail or stream.read(1 << 20)
     except zlib.error as error:
         raise RecordError(f"it begins like the file of `damo record`, but {error}") from None
+    if not inflate.eof:
+        raise RecordError("it begins like the file of `damo record`, but ends too early")
     return b"".join(pieces)
 
 

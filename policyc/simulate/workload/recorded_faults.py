@@ -376,7 +376,7 @@ class _Inferred:
             comm=task.comm.encode()[:15].decode("utf-8", "ignore"),
             cgroup=cgroup_of(given, str(task.pid), task.comm or name),
             node=node,
-            start=int(self._times.min()) - start,
+            start=max(0, int(self._times.min()) - start),
             vmas=tuple(self.vmas),
             phases=phases,
         )

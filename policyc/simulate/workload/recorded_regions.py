@@ -217,8 +217,12 @@ class _Inferred:
         runs = windows(np.concatenate(heats, axis=1))
         for first, last in runs:
             start, end = bounds[first][0], bounds[last - 1][1]
-            weights = seconds[first:last]
-            means = [np.average(heat[first:last], axis=0, weights=weights) for heat in heats]
+            count = np.array([last - first for first, last in blocks[first:last]])
+            means: list[Floats] = []
+            for area in areas:
+                found = np.average(area.found[first:last], axis=0, weights=count)
+                rates = page_rates(found, samples * float(count.sum()), interval)
+                means.append(rates * (area.size // self._page))
             self._window(areas, means, end - start, len(runs))
 
     def _raster(

@@ -83,7 +83,8 @@ class Collector:
     def read(self, lines: Iterable[str]) -> None:
         """All events of the lines."""
         for event in self._reader.read(lines):
-            if event.time:  # what was there before the recording has time 0
+            # What was there before the recording has time 0.
+            if event.time or isinstance(event, Fault):
                 if self.totals.first is None:
                     self.totals.first = event.time
                 self.totals.last = max(self.totals.last, event.time)
