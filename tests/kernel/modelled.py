@@ -27,8 +27,8 @@ class Case:
     """A workload, changes to it, and the policy that is attached meanwhile.
 
     `profile` is "thp" for whichever signature of thp_get_order there is. `spreads` are the
-    figures in which the kernel is not deterministic, `killed` whether it ends by the OOM
-    killer.
+    figures in which the kernel is not deterministic, `apart` those that are not compared, and
+    why, `killed` whether it ends by the OOM killer.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Case:
     overrides: tuple[str, ...] = ()
     policy: str = ""
     profile: str = ""
+    apart: Mapping[str, str] = field(default_factory=dict[str, str])
     spreads: Mapping[str, Spread] = field(default_factory=dict[str, Spread])
     killed: bool = False
 
@@ -72,6 +73,14 @@ _TOUCHES = Spread(0.1, "which pages are touched at random")
 _RECLAIM = Spread(0.25, "how many folios reclaim looks at before there is room")
 _SCANS = Spread(0.1, "when the scanner comes by, and which accesses follow")
 
+#: mm/huge_memory.c, do_huge_zero_wp_pmd, which 6.18 has and 6.12 has not.
+_SINCE = "a write to the huge zero page allocates a huge page since 6.13, and splits it before"
+_SPLIT_ZERO = (
+    *("memory", "bloat", "node 0", "thp_fault_alloc", "thp_split_pmd", "huge 9", "faults 9"),
+)
+_SLOW = "the emulated CPU does less in its time"
+_HINTS = "the kernel counts hint faults with the others"
+
 CASES = (
     Case("fill-always", "fill-always"),
     Case("fill-never", "fill-always", ("machine.thp.enabled=never",)),
@@ -104,14 +113,15 @@ CASES = (
     Case("shrinker-471", "shrinker-edge", ("machine.khugepaged.max_ptes_none=471",), killed=True),
     Case("free-refault", "free-refault"),
     Case("fork-cow", "fork-cow"),
-    Case("read-zero", "read-zero"),
+    Case("read-zero", "read-zero", apart=dict.fromkeys(_SPLIT_ZERO, _SINCE)),
     Case("shmem-huge", "shmem-huge"),
     Case(
         "numa-follow",
         "numa-follow",
         policy=_BALANCE,
         profile="numab-rfc1",
+        apart={"touches": _SLOW, "pgfault": _HINTS},
         spreads=dict.fromkeys(("numa_pages_migrated", "node 0", "node 1"), _SCANS),
     ),
-    Case("numa-left-alone", "numa-follow"),
+    Case("numa-left-alone", "numa-follow", apart={"touches": _SLOW}),
 )
