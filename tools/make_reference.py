@@ -61,6 +61,7 @@ _OBJECTS = {
 
 def pages() -> dict[Path, str]:
     """Every page that this program writes, with its text."""
+    from tools.simulation_reference import simulation_page, simulation_schema
     from tools.workload_reference import workload_page, workload_schema
 
     return {
@@ -71,6 +72,10 @@ def pages() -> dict[Path, str]:
             "Workloads", "policyc/simulate/workload/schema.py", workload_page()
         ),
         DOCS / "reference" / "workload.schema.json": workload_schema(),
+        DOCS / "reference" / "simulation.md": _page(
+            "What a simulation found", "policyc/simulate/figures.py", simulation_page()
+        ),
+        DOCS / "reference" / "simulation.schema.json": simulation_schema(),
         DOCS / "errors" / "index.md": errors_page(),
     }
 

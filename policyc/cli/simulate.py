@@ -56,7 +56,7 @@ def _workload_options(function: _Function) -> _Function:
             "-w",
             metavar="FILE|NAME",
             help="What runs on the machine: a file, `-`, or one of those that come with policyc, "
-            "such as redis-bgsave.  [default: mixed-host]",
+            "such as redis-bgsave (`policyc workload list`).  [default: mixed-host]",
         ),
         click.option(
             "--baseline",

@@ -299,6 +299,7 @@ def _check_conditions(
 def _failed(conditions: Sequence[Condition], outcomes: Sequence[Outcome]) -> list[str]:
     """The conditions that hold for a run of the policy, or without one for any run."""
     judged = [each for each in outcomes if each.job.policy is not None] or list(outcomes)
+    several = len({each.job.workload.seed for each in judged}) > 1
     sentences: list[str] = []
     for condition in conditions:
         for outcome in judged:
@@ -312,7 +313,7 @@ def _failed(conditions: Sequence[Condition], outcomes: Sequence[Outcome]) -> lis
             }
             said = condition.broken_by(outcome.run, baselines)
             if said is not None:
-                seed = f", seed {job.workload.seed}" if len(judged) > 1 else ""
+                seed = f", seed {job.workload.seed}" if several else ""
                 sentences.append(f"{condition.text}: {job.title}{seed} has {said}")
     return sentences
 

@@ -95,8 +95,12 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The name with the values that a sweep gave."""
-        return " ".join([self.name, *(f"{name}={value}" for name, value in self.setting)])
+        """The name with the values that a sweep gave; of dotted keys, the last part."""
+        names = [name for name, _ in self.setting]
+        short = [name.rpartition(".")[2] for name in names]
+        shown = short if len(set(short)) == len(short) else names
+        values = [f"{name}={value}" for name, (_, value) in zip(shown, self.setting, strict=True)]
+        return " ".join([self.name, *values])
 
 
 @dataclass(frozen=True, slots=True)

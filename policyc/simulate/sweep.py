@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from policyc.simulate.baselines import BASELINES, applied, host_settings
-from policyc.simulate.figures import FIGURES
 from policyc.simulate.notes import notes_before
-from policyc.simulate.runs import Job, Outcome, PolicySource
+from policyc.simulate.runs import Job, PolicySource
 from policyc.simulate.workload.specification import Workload
 
 if TYPE_CHECKING:
     from policyc.plan.nodes import Plan
 
-__all__ = ["Experiment", "Spread", "Sweep", "jobs_of", "parse_sweep", "spreads"]
+__all__ = ["Experiment", "Sweep", "jobs_of", "parse_sweep"]
 
 #: More runs than this are a mistake in the options.
 _MOST_VALUES = 1000
@@ -132,32 +130,3 @@ def _seeded(job: Job, experiment: Experiment) -> list[Job]:
         replace(job, workload=replace(job.workload, seed=first + number))
         for number in range(experiment.repeat)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A figure over the seeds of a run: mean, standard deviation (n - 1), least and most."""
-
-    mean: float
-    deviation: float
-    least: float
-    most: float
-
-
-def spreads(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Spread]]:
-    """The spread of every figure of the totals, by the title of the run."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.job.title, []).append(outcome)
-    return {
-        title: {
-            name: _spread([float(figure.read(each.run.total)) for each in group])
-            for name, figure in FIGURES.items()
-        }
-        for title, group in groups.items()
-    }
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return Spread(statistics.fmean(values), deviation, min(values), max(values))

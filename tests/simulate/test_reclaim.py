@@ -138,10 +138,37 @@ def test_over_high_throttles_where_nothing_can_be_reclaimed() -> None:
     group = hosts.cgroup(host, "/a", high=1000)
     owner = hosts.process(host, "/a")
     hosts.small(host, hosts.area(host, owner, 16 * MIB), range(1500))
-    over_high(host, group, owner)
+    over_high(host, group, owner, 64)
     assert owner.stalled == pytest.approx(2 * SECOND)
     assert group.counters["memory_high"] >= 1
     assert group.usage == 1500
+
+
+def test_a_huge_page_waits_once_and_small_pages_after_each_batch() -> None:
+    # 10 % over: 160 jiffies a batch of 64 pages, 640 ms. A huge page is eight batches in one
+    # charge, and no charge waits longer than two seconds.
+    waits: list[float] = []
+    for pages, folio in ((64, 1), (640, 1), (512, 512)):
+        host = hosts.host()
+        group = hosts.cgroup(host, "/a", high=20_000)
+        owner = hosts.process(host, "/a")
+        hosts.small(host, hosts.area(host, owner, 128 * MIB), range(22_000))
+        over_high(host, group, owner, pages, folio)
+        waits.append(owner.stalled / SECOND)
+    assert waits[0] == pytest.approx(0.64, abs=0.005)
+    assert waits[2] == pytest.approx(2.0)
+    # Ten batches, at overages from 7.0 % to 9.8 %: 64 s times the square of each.
+    each = [64 * ((2000 - 64 * (9.5 - batch)) / 20_000) ** 2 for batch in range(10)]
+    assert waits[1] == pytest.approx(sum(each), rel=0.02)
+
+
+def test_nobody_waits_who_charges_below_high() -> None:
+    host = hosts.host()
+    group = hosts.cgroup(host, "/a", high=20_000)
+    owner = hosts.process(host, "/a")
+    hosts.small(host, hosts.area(host, owner, 128 * MIB), range(20_000))
+    over_high(host, group, owner, 640)
+    assert (owner.stalled, group.counters["memory_high"]) == (0.0, 0)
 
 
 def test_over_high_reclaims_until_nobody_has_to_wait() -> None:
@@ -149,7 +176,7 @@ def test_over_high_reclaims_until_nobody_has_to_wait() -> None:
     group = hosts.cgroup(host, "/a", high=1000)
     owner = hosts.process(host, "/a")
     hosts.small(host, hosts.area(host, owner, 16 * MIB), range(1500))
-    over_high(host, group, owner)
+    over_high(host, group, owner, 64)
     # An overage of 1.37 % makes 2.99 jiffies, which are not waited for; a cluster is 32.
     assert 1013 - 32 <= group.usage <= 1014
     assert owner.stalled < SECOND / 10

@@ -154,6 +154,7 @@ start = "5s"
 repeat = 2
 thp_disable = "except-advised"
 scan_scale = 4
+spread = true
 oom_score_adj = -500
 
 [[processes.vmas]]
@@ -305,6 +306,7 @@ pattern = "exit"
                 repeat=2,
                 thp_disable="except-advised",
                 scan_scale=4,
+                spread=True,
                 oom_score_adj=-500,
                 vmas=(
                     spec.Vma(name="heap", size=2 * gib, advice="hugepage", misalign=65536, node=1),

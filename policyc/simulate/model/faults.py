@@ -28,10 +28,14 @@ _RECLAIM_BATCH = 2048
 
 @dataclass(slots=True)
 class Bill:
-    """What some touches cost beside the accesses: nanoseconds, and the number of faults."""
+    """What some touches cost beside the accesses: nanoseconds, the number of faults, and the
+    pages that were charged in a number of folios.
+    """
 
     time: float = 0.0
     faults: int = 0
+    charged: int = 0
+    folios: int = 0
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class _Fault:
         self.process.fault_times.add(each, number)
         if order is not None:
             self.process.fault_orders[order] += number
+            self.bill.charged += number << order
+            self.bill.folios += number
         self.process.cgroup.count("pgfault", number)
 
     def cost(self, order: int, *, asked: bool = True) -> float:
@@ -110,16 +116,13 @@ def touch(
     if area.cow_count and area.cow is not None and process.alive:
         shared = pages[written & (area.folio[pages] <= LARGEST)]
         _copy(fault, shared[area.cow[shared]])
-    if process.alive:
-        _over_high(host, process, area)
-    return fault.bill
-
-
-def _over_high(host: Host, process: ProcessState, area: Area) -> None:
-    """On the way back to user space (mm/memcontrol.c, mem_cgroup_handle_over_high)."""
-    for cgroup in area.process.cgroup.upwards():
-        if cgroup.usage > cgroup.high:
-            reclaim.over_high(host, cgroup, process)
+    bill = fault.bill
+    if process.alive and bill.charged:
+        # On the way back to user space.
+        reclaim.over_high(
+            host, area.process.cgroup, process, bill.charged, bill.charged // bill.folios
+        )
+    return bill
 
 
 def _populate(fault: _Fault, pages: Pages, written: Bools) -> None:

@@ -49,6 +49,9 @@ LONGEST = 2 * HZ
 #: MAX_RECLAIM_RETRIES
 RETRIES = 16
 
+#: Where the wait for a long charge is looked at.
+POINTS = 32
+
 #: Nanoseconds of a jiffy.
 JIFFY = 1_000_000_000 // HZ
 
@@ -154,29 +157,49 @@ def shrink_queue(host: Host, cgroup: CgroupState, work: Work, priority: int) -> 
 
 
 def over_high(
-    host: Host, cgroup: CgroupState, process: ProcessState | None, pages: int = BATCH
+    host: Host, cgroup: CgroupState, process: ProcessState | None, pages: int, folio: int = 1
 ) -> None:
-    """A process has charged pages and the cgroup or an ancestor is over memory.high: reclaim,
-    then make the process wait (`mem_cgroup_handle_over_high`). Counts memory_high.
+    """A process has charged some pages, in folios of a size: where the cgroup or an ancestor
+    is over memory.high, reclaim, then make the process wait. Counts memory_high.
 
-    The kernel does so after each batch of 64 pages. Here a whole tick's charges come at once:
-    they are reclaimed at once, and the wait is that of one batch for each of them.
+    `mem_cgroup_handle_over_high` does so after each batch of 64 pages or large folio. Here
+    the charges of a tick come at once: they are reclaimed at once, and the wait is the sum
+    of those after each batch.
     """
-    wanted, delay = pages, 0
+    if not any(each.usage > each.high for each in cgroup.upwards()):
+        return
+    wanted = pages
     for retry in range(RETRIES + 1):
         freed = 0
         for each in cgroup.upwards():
             if each.parent is not None and each.usage > each.high:
                 each.count("memory_high")
                 freed += reclaim(host, each, wanted, process=process)
-        delay = high_delay(cgroup)
-        if delay <= HZ // 100:
+        if not _waits(high_delay(cgroup)):
             return
         if not freed and retry:
             break
         wanted = _too_much(cgroup)
     if process is not None:
-        process.stalled += float(delay * JIFFY) * max(1, pages // BATCH)
+        process.stalled += _all_waits(cgroup, pages, max(folio, BATCH))
+
+
+def _waits(delay: int) -> bool:
+    """A wait of up to a hundredth of a second is let go, jiffies."""
+    return delay > HZ // 100
+
+
+def _all_waits(cgroup: CgroupState, pages: int, batch: int) -> float:
+    """The waits after each batch of a charge that has been made, nanoseconds."""
+    number = -(-pages // batch)
+    # The overage grew with each batch: that at some points of the way stands for all.
+    points = min(number, POINTS)
+    waits = 0.0
+    for point in range(points):
+        later = pages - pages * (2 * point + 1) // (2 * points)
+        delay = high_delay(cgroup, batch, later if number > 1 else 0)
+        waits += delay * JIFFY if _waits(delay) else 0
+    return waits * number / points
 
 
 def _too_much(cgroup: CgroupState) -> int:
@@ -194,14 +217,14 @@ def _too_much(cgroup: CgroupState) -> int:
     )
 
 
-def high_delay(cgroup: CgroupState, pages: int = BATCH) -> int:
-    """Jiffies that a charge of some pages has to wait (`calculate_high_delay`): the square
-    of the largest overage, at most two seconds.
+def high_delay(cgroup: CgroupState, pages: int = BATCH, later: int = 0) -> int:
+    """Jiffies that a charge of some pages has to wait (`calculate_high_delay`): by the square
+    of the largest overage, at most two seconds. `later` pages were charged after it.
     """
     overage = 0
     for each in cgroup.upwards():
-        if each.parent is not None and each.usage > each.high:
-            over = (each.usage - each.high) << PRECISION_SHIFT
+        if each.parent is not None and each.usage - later > each.high:
+            over = (each.usage - later - each.high) << PRECISION_SHIFT
             overage = max(overage, over // max(each.high, 1))
     delay = overage * overage * HZ >> PRECISION_SHIFT >> SCALING_SHIFT
     return min(delay * pages // BATCH, LONGEST)

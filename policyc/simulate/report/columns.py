@@ -120,16 +120,16 @@ class Report:
 
 def columns_of(outcomes: Sequence[Outcome]) -> tuple[Column, ...]:
     """The columns of some runs, in the order of their first."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(outcome.job.title, []).append(outcome)
+        groups.setdefault((outcome.job.name, outcome.job.setting), []).append(outcome)
     return tuple(
         Column(
-            title,
+            group[0].job.title,
             group[0].job.baseline,
             group[0].job.setting,
             tuple(each.job.workload.seed for each in group),
             tuple(each.run for each in group),
         )
-        for title, group in groups.items()
+        for group in groups.values()
     )

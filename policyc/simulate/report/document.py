@@ -17,7 +17,7 @@ __all__ = ["document", "figures_document"]
 _SAFE = 1 << 53
 
 #: Digits that a float is written with: what follows is noise of the arithmetic.
-_DIGITS = 9
+_DIGITS = 12
 
 _BYTES = ("memory_bytes", "memory_peak_bytes", "memory_mean_bytes", "bloat_bytes", "swap_bytes")
 _FLOATS = (
@@ -126,10 +126,11 @@ def _spread(column: Column) -> dict[str, Any]:
 
 
 def number(value: float) -> float | int | str | None:
-    """A number for JSON: a float with nine digits, an int above 2^53 as text, None for NaN."""
+    """A number for JSON: a float with twelve digits, an int above 2^53 as text, None for NaN."""
     if isinstance(value, bool) or not isinstance(value, float):
         whole = int(value)
         return whole if abs(whole) < _SAFE else str(whole)
     if not math.isfinite(value):
         return None
-    return float(f"{value:.{_DIGITS}g}")
+    whole = value.is_integer() and abs(value) < _SAFE
+    return value if whole else float(f"{value:.{_DIGITS}g}")

@@ -15,6 +15,9 @@ _GAP = "  "
 #: Headings are broken into lines of about this many cells, and cut after so many lines.
 _HEADING, _LINES = 11, 4
 
+#: Labels may take half of the width, and this much however narrow the place is.
+_LEAST = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -30,18 +33,17 @@ class Place:
 
 def headed(title: str) -> list[str]:
     """A heading in short lines, broken behind blanks, `=`, `+`, `-`, `/` and where it must be."""
-    words = re.findall(r"[^ =+\-/_]*[=+\-/_]?|[^ ]", visible(title))
     lines = [""]
-    for word in filter(None, words):
+    for word in re.findall(r"[^ =+\-/_]*[ =+\-/_]|[^ =+\-/_]+", visible(title)):
         rest = word
-        if lines[-1] and cell_width(lines[-1] + rest) > _HEADING:
+        if lines[-1] and cell_width(lines[-1] + rest.rstrip()) > _HEADING:
             lines.append("")
-        while cell_width(rest) > _HEADING:
+        while cell_width(rest.rstrip()) > _HEADING:
             lines[-1] += rest[:_HEADING]
             lines.append("")
             rest = rest[_HEADING:]
         lines[-1] += rest
-    return [line for line in lines if line][:_LINES] or [""]
+    return [line.strip() for line in lines if line.strip()][:_LINES] or [""]
 
 
 def grid(
@@ -56,7 +58,7 @@ def grid(
     """
     headings = [headed(title) for title in titles]
     labels = [visible(row[0]) for row in rows if row is not None]
-    most = max(12, place.width // 2)
+    most = max(_LEAST, place.width // 2)
     first = min(most, max([cell_width(corner), *map(cell_width, labels)]))
     widths = [
         max(

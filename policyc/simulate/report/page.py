@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -123,11 +124,14 @@ def _data(report: Report) -> dict[str, Any]:
         "orders": {
             str(order): spell_order(order, report.page_size)
             for order in range(64)
-            if any(
-                f"memory.order{order}" in column.first.timeline.series for column in report.columns
-            )
+            if any(any(_memory(column, order)) for column in report.columns)
         },
     }
+
+
+def _memory(column: Column, order: int) -> Sequence[float]:
+    """Memory in folios of an order over time."""
+    return column.first.timeline.series.get(f"memory.order{order}", ())
 
 
 def _run(column: Column, speed: Figure) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from policyc.diagnostics.visible import visible
 from policyc.simulate.figures import FIGURES, Unit
 from policyc.simulate.report.columns import Column, Report
 from policyc.simulate.report.grid import Place, grid
+from policyc.simulate.report.plot import marks, plot
 from policyc.simulate.report.rows import groups, kept
 from policyc.simulate.report.verdict import verdict
 from policyc.simulate.results import Run
@@ -23,6 +24,9 @@ _BY_CGROUP = (
     ("pressure (some) of", "pressure_some"),
     ("OOM kills of", "oom_kill"),
 )
+
+#: Of more runs than this only the trade-off is shown.
+_MOST_COLUMNS = 12
 
 #: What tells the ends of a trade-off apart.
 _TRADED = (
@@ -43,7 +47,10 @@ def text_report(report: Report, place: Place, *, cgroups: int | None = 5) -> str
     """
     parts = [_head(report, place), _verdict(report, place)]
     parts += _traded(report, place)
-    parts.append(_table(report, place, None))
+    if len(report.columns) <= _MOST_COLUMNS:
+        parts.append(_table(report, place, None))
+    else:
+        parts.append([f"every figure of the {len(report.columns)} runs: --html FILE, or --json"])
     parts += _spread(report, place)
     if cgroups is None:
         parts += [_table(report, place, path) for path in report.cgroups()]
@@ -97,17 +104,19 @@ def _table(report: Report, place: Place, cgroup: str | None) -> list[str]:
 
 
 def _traded(report: Report, place: Place) -> list[list[str]]:
-    """For a sweep: a line for each run, so that values can be compared downwards."""
+    """For a sweep: a line for each run, so that values can be compared downwards, and a plot."""
     if not report.sweeps:
         return []
+    marked = marks(len(report.columns))
     rows: list[tuple[str, Sequence[str]] | None] = [
         (
-            column.title,
+            f"{mark}  {column.title}",
             [spell(column.mean(FIGURES[name].read), FIGURES[name].unit) for _, name in _TRADED],
         )
-        for column in report.columns
+        for mark, column in zip(marked, report.columns, strict=True)
     ]
-    return [grid("the trade-off", [title for title, _ in _TRADED], rows, place)]
+    table = grid("   the trade-off", [title for title, _ in _TRADED], rows, place)
+    return [table, plot(report, place)]
 
 
 def _spread(report: Report, place: Place) -> list[list[str]]:
@@ -134,7 +143,7 @@ def _deviation(deviation: float, mean: float, unit: Unit) -> str:
         return ""
     if unit == "percent":
         return f"{deviation:.2f}"
-    return f"{100 * deviation / abs(mean):.1f}%" if mean else spell(deviation, unit)
+    return f"{100 * deviation / abs(mean):.2f}%" if mean else spell(deviation, unit)
 
 
 def _short(report: Report, place: Place, most: int) -> list[list[str]]:

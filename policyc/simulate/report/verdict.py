@@ -18,6 +18,9 @@ _TELLING = ("always", "never", "madvise", "numab1", "numab0", "numab2", "kmmscan
 #: Latencies are only worth a word if they differ by a tenth, pressure by a point.
 _NOTICEABLE, _POINT = 1.10, 1.0
 
+#: A baseline that is better by less than this is no reason to call a policy bad.
+_LITTLE = 0.03
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
@@ -105,7 +108,10 @@ class _Judge:
         changes = {each.baseline: self._change(policy, each) for each in fit}
         for name, change in changes.items():
             if change.memory >= 0 and change.speed <= 0 and not change.none:
-                return f"Not good here: stock {name} does better, with {change.turned()}.{kept}"
+                other = change.turned()
+                if max(abs(other.memory), abs(other.speed)) < _LITTLE:
+                    return f"No gain here: stock {name} has {other}.{kept}"
+                return f"Not good here: stock {name} does better, with {other}.{kept}"
         same = [name for name, change in changes.items() if change.none]
         if same:
             return f"No difference: memory and speed are those of stock {_listed(same)}.{kept}"

@@ -288,8 +288,11 @@ class PerfReader:
                 cpu = int(number) if number.isdecimal() else None
                 del words[-back:]
                 break
-        if words and words[-1].startswith("(") and words[-1].endswith(")"):
-            words.pop()  # tracefs with the option record-tgid
+        group = ""
+        if words and words[-1].endswith(")"):  # tracefs with the option record-tgid
+            group = words.pop().strip("()")
+            if words and words[-1] == "(":
+                words.pop()
         last = words[-1] if words else ""
         first, slash, second = last.partition("/")
         if first.isdecimal() and (not slash or second.isdecimal()):
@@ -297,7 +300,9 @@ class PerfReader:
             return comm, int(first), int(second or first), cpu
         comm, dash, number = last.rpartition("-")
         if dash and number.isdecimal():
-            return " ".join([*words[:-1], comm]), int(number), int(number), cpu
+            tid = int(number)
+            pid = int(group) if group.isdecimal() else tid
+            return " ".join([*words[:-1], comm]), pid, tid, cpu
         raise RecordError(
             f"line {self.lines}: expected a process before the time, such as "
             f"'redis-server  812/812', found {shown(line)}; print with `{PRINT}`"
@@ -349,7 +354,8 @@ class PerfReader:
 
     def _page_alloc(self, time: int, pid: int, _tid: int, rest: str) -> Event | None:
         order = _fields(rest).get("order", 0)
-        return Allocation(time, pid, order) if order and "MOVABLE" in rest else None
+        user = "MOVABLE" in rest or "TRANSHUGE" in rest
+        return Allocation(time, pid, order) if order and user else None
 
     def _scan(self, time: int, _pid: int, _tid: int, rest: str) -> Event | None:
         return Scan(time, False, _fields(rest).get("none_or_zero"))

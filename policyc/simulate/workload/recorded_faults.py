@@ -49,6 +49,7 @@ MOST_PROCESSES = 256
 _LONG = 10 * MILLISECOND
 #: The share of faults for PMD-sized pages that must be where passes have them.
 _PLAIN = 0.8
+_SINGLES = 4
 #: Faults of an unknown mapping that are farther apart than this are in two.
 _APART = 2 * MIB
 
@@ -220,16 +221,22 @@ class _Inferred:
         """The faults that brought a PMD-sized page: nothing else in its range faults.
 
         Unless it was said that there are such pages, only where nearly all of these faults
-        are at the very start of the range, as in passes over memory.
+        are at the start or the end of the range, as in passes over memory, or where nearly
+        all ranges have a single fault, though not at a distance that the program chose.
         """
         blocks, inverse, counts = np.unique(
             touches.addresses // self._pmd, return_inverse=True, return_counts=True
         )
         whole = (blocks * self._pmd >= low) & ((blocks + 1) * self._pmd <= high)
-        found = (whole & (counts == 1))[inverse] & known & (self._huge is not False)
+        single = whole & (counts == 1)
+        found = single[inverse] & known & (self._huge is not False)
         if self._huge is None and found.any():
-            starts = touches.addresses[found] % self._pmd < self._page
-            found &= bool(starts.mean() >= _PLAIN)
+            places = touches.addresses[found] % self._pmd // self._page
+            edges = (places == 0) | (places == self._pmd // self._page - 1)
+            steps = np.diff(touches.addresses[found])
+            stride = len(steps) > 1 and (steps == steps[0]).all() and abs(steps[0]) != self._pmd
+            alone = single.sum() >= max(_SINGLES, _PLAIN * whole.sum())
+            found &= not stride and bool(edges.mean() >= _PLAIN or alone)
         return found
 
     def _distinct(self, touches: Touches) -> int:

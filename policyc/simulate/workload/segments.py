@@ -77,9 +77,9 @@ def passes_of_huge(touches: Touches, page_size: int, pmd_size: int) -> list[Segm
     for thread in np.unique(touches.threads):
         mine = touches.where(touches.threads == thread)
         blocks = mine.addresses // pmd_size
-        for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks) != 1) + 1):
+        for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.abs(np.diff(blocks)) != 1) + 1):
             pages = len(run) * pmd_size // page_size
-            start = int(blocks[run[0]]) * pmd_size
+            start = int(blocks[run].min()) * pmd_size
             segment = Segment(
                 Pattern.SEQUENTIAL,
                 start,
@@ -316,7 +316,7 @@ def _joined(found: Sequence[Segment]) -> list[Segment]:
 def _continues(before: Segment, segment: Segment) -> bool:
     if before.pattern is not segment.pattern or before.threads != segment.threads:
         return False
-    if before.note or segment.note or segment.began - before.ended > _GAP:
+    if before.note or segment.note or not 0 <= segment.began - before.ended <= _GAP:
         return False
     if segment.pattern is Pattern.SEQUENTIAL:
         return segment.start == before.end
