@@ -23,7 +23,9 @@ class Compared:
 
     @property
     def wrong(self) -> tuple[Row, ...]:
-        """The figures that differ by more than they may."""
+        """The figures that differ by more than they may; none of a process that is killed."""
+        if self.case.killed:
+            return ()
         return tuple(row for row in self.rows if not self._is_right(row))
 
     def _is_right(self, row: Row) -> bool:

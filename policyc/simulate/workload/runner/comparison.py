@@ -58,7 +58,7 @@ def figures_of(document: Mapping[str, Any]) -> dict[str, float]:
     """
     found: dict[str, float] = {"memory": document["memory_bytes"], "bloat": document["bloat_bytes"]}
     found |= {f"huge {o}": v for o, v in document["huge_bytes_by_order"].items()}
-    faults = document["faults_by_order"].items()
+    faults = document.get("faults_by_order", {}).items()
     found |= {f"faults {order}": number for order, number in faults if order != "0"}
     found |= {f"node {index}": v for index, v in enumerate(document["bytes_by_node"])}
     found["touches"] = document["touches"]
@@ -81,7 +81,8 @@ def compare(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
 
 def _rows(where: str, kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
     seen, made = figures_of(kernel), figures_of(model)
-    per_order = [] if where != "total" else [n for n in made if n.startswith("faults ")]
+    told = where == "total" and "faults_by_order" in kernel
+    per_order = [n for n in made if n.startswith("faults ")] if told else []
     names = dict.fromkeys([*seen, *(n for n in made if n.startswith("huge ")), *per_order])
     found = [Row(where, name, seen.get(name, 0), made.get(name, 0)) for name in names]
     return [row for row in found if (row.kernel or row.model) and row.name not in _MEANS]
