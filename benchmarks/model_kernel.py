@@ -61,7 +61,7 @@ def worst(found: Sequence[Compared]) -> Iterator[tuple[str, float, str]]:
     errors: dict[str, tuple[float, str]] = {}
     for each in found:
         for row in each.rows:
-            if row.name not in each.case.apart and row.kernel:
+            if row.name not in each.case.apart and row.kernel and not each.case.killed:
                 before = errors.get(row.name, (-1.0, ""))
                 errors[row.name] = max(before, (abs(row.error), each.case.name))
     for name, (error, case) in sorted(errors.items()):

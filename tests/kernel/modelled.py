@@ -70,15 +70,19 @@ _MASK = "policy sizes; thp { otherwise allow 16K | 64K; }"
 _BALANCE = "policy balanced; numa { otherwise balance; }"
 
 _TOUCHES = Spread(0.1, "which pages are touched at random")
-_RECLAIM = Spread(0.25, "how many folios reclaim looks at before there is room")
-_SCANS = Spread(0.1, "when the scanner comes by, and which accesses follow")
+_RECLAIM = Spread(0.15, "how many folios reclaim looks at before there is room")
+_SCANS = Spread(0.2, "when the scanner comes by; the program's own pages move too")
+_BALANCING = (
+    *("numa_pages_migrated", "numa_hint_faults", "numa_hint_faults_local", "numa_pte_updates"),
+    *("node 0", "node 1"),
+)
 
 #: mm/huge_memory.c, do_huge_zero_wp_pmd, which 6.18 has and 6.12 has not.
 _SINCE = "a write to the huge zero page allocates a huge page since 6.13, and splits it before"
 _SPLIT_ZERO = (
     *("memory", "bloat", "node 0", "thp_fault_alloc", "thp_split_pmd", "huge 9", "faults 9"),
 )
-_SLOW = "the emulated CPU does less in its time"
+_SLOW = Spread(0.1, "how much an emulated CPU does in its time")
 _SHARED = "smaps tells of the parent; the model has what the child alone has of its huge pages"
 _HINTS = "the kernel counts hint faults with the others"
 
@@ -121,8 +125,8 @@ CASES = (
         "numa-follow",
         policy=_BALANCE,
         profile="numab-rfc1",
-        apart={"touches": _SLOW, "pgfault": _HINTS},
-        spreads=dict.fromkeys(("numa_pages_migrated", "node 0", "node 1"), _SCANS),
+        apart={"pgfault": _HINTS},
+        spreads={**dict.fromkeys(_BALANCING, _SCANS), "touches": _SLOW},
     ),
-    Case("numa-left-alone", "numa-follow", apart={"touches": _SLOW}),
+    Case("numa-left-alone", "numa-follow", spreads={"touches": _SLOW}),
 )

@@ -21,8 +21,7 @@ SAME = 0.03
 _MEANS = frozenset(
     {
         "thp_zero_page_alloc",
-        *("pgscan", "pgsteal", "memory_max", "memory_high", "numa_pte_updates"),
-        *("numa_hint_faults", "numa_hint_faults_local", "thp_deferred_split_page"),
+        *("pgscan", "pgsteal", "memory_max", "memory_high", "thp_deferred_split_page"),
     }
 )
 
