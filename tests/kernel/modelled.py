@@ -78,7 +78,7 @@ _BALANCING = (
 )
 
 #: mm/huge_memory.c, do_huge_zero_wp_pmd, which 6.18 has and 6.12 has not.
-_SINCE = "a write to the huge zero page allocates a huge page since 6.13, and splits it before"
+_SINCE = "a write to the huge zero page allocates a huge page in 6.18, and splits it in 6.12"
 _SPLIT_ZERO = (
     *("memory", "bloat", "node 0", "thp_fault_alloc", "thp_split_pmd", "huge 9", "faults 9"),
 )
