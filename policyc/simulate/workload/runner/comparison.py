@@ -13,6 +13,10 @@ __all__ = ["SAME", "Row", "compare", "figures_of", "table"]
 #: Figures whose difference is this much are the same, whatever the share: a few pages.
 _FEW_PAGES, _FEW_BYTES = 2, 64 << 10
 
+#: Of the memory of a cgroup: what two CPUs have charged and not yet used (mm/memcontrol.c,
+#: MEMCG_CHARGE_BATCH, 64 pages each).
+_CHARGED = 512 << 10
+
 #: How far apart figures may be that are called the same.
 SAME = 0.03
 
@@ -44,8 +48,14 @@ class Row:
 
     def within(self, share: float) -> bool:
         """Whether they differ by no more than a share, or by a few pages."""
-        few = _FEW_BYTES if self.name.startswith(("huge", "memory", "bloat", "node")) else 0
-        allowed = max(share * abs(self.kernel), few or _FEW_PAGES)
+        match self.name.partition(" ")[0]:
+            case "memory":
+                few = _CHARGED
+            case "huge" | "bloat" | "node":
+                few = _FEW_BYTES
+            case _:
+                few = _FEW_PAGES
+        allowed = max(share * abs(self.kernel), few)
         return abs(self.model - self.kernel) <= allowed
 
 
