@@ -107,7 +107,20 @@ def test_a_sweep_of_the_workload_is_compared_with_its_like() -> None:
         column("never", run("never", figures(memory=GIB)), setting=small),
         sweeps=("size",),
     )
-    assert verdict(made)[0].startswith("No difference")
+    assert verdict(made)[0].startswith("fleet size=1G: No difference")
+    assert verdict(made)[-1] == (
+        "of the swept values: 50.0% less memory with fleet size=1G than with fleet size=2G"
+    )
+
+
+def test_swept_values_that_do_nothing() -> None:
+    made = report(
+        column("fleet", run("fleet"), baseline=False, setting=(("ceiling", "5%"),)),
+        column("fleet", run("fleet"), baseline=False, setting=(("ceiling", "9%"),)),
+        column("never", run("never")),
+        sweeps=("ceiling",),
+    )
+    assert verdict(made)[-1] == "the swept values make no difference to memory and speed"
 
 
 def test_baselines_alone() -> None:

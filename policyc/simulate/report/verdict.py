@@ -88,10 +88,28 @@ class _Judge:
         if not comparable:
             return (f"{policy.title}: {self._alone(policy)}",)
         telling = sorted(comparable, key=_telling)[:2]
+        several = len(self._report.policies) > 1
         return (
-            self._judgement(policy, comparable),
+            (f"{policy.title}: " if several else "") + self._judgement(policy, comparable),
             *(f"compared with {x.baseline}: {self._compared(policy, x)}" for x in telling),
+            *([self._swept(self._report.policies)] if several else []),
         )
+
+    def _swept(self, policies: Sequence[Column]) -> str:
+        """Which of the swept values is best at what."""
+        smallest = min(policies, key=_memory)
+        fastest = max(policies, key=lambda each: each.mean(self._speed.read))
+        largest = max(policies, key=_memory)
+        slowest = min(policies, key=lambda each: each.mean(self._speed.read))
+        memory, speed = self._change(smallest, largest), self._change(fastest, slowest)
+        if not memory.memory and not speed.speed:
+            return "the swept values make no difference to memory and speed"
+        parts: list[str] = []
+        if memory.memory:
+            parts.append(f"{memory.taken} with {smallest.title} than with {largest.title}")
+        if speed.speed:
+            parts.append(f"{speed.pace} with {fastest.title} than with {slowest.title}")
+        return f"of the swept values: {'; '.join(parts)}"
 
     def _change(self, ours: Column, theirs: Column) -> _Change:
         speed, other = (each.mean(self._speed.read) for each in (ours, theirs))
