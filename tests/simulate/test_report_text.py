@@ -13,7 +13,7 @@ from policyc.simulate.report.verdict import verdict
 from policyc.simulate.results import Figures
 from policyc.simulate.spelling import spell, spell_bytes, spell_count, spell_order, spell_seconds
 from policyc.simulate.workload.specification import GIB, MIB
-from tests.simulate.made import column, figures, policy_run, report, run
+from tests.simulate.made import RULES, column, figures, policy_run, report, run
 
 TRADE = (
     "A trade-off: 26.7% less memory than stock always, but 9.1% slower; "
@@ -96,6 +96,21 @@ def test_what_is_compared() -> None:
         "4.00 us, pressure 3.0% instead of 9.0%, no OOM kill instead of 2"
     )
     assert lines[2] == "compared with never: the same memory, as fast, no OOM kill"
+
+
+def test_a_policy_that_only_balances_is_compared_with_numa_settings() -> None:
+    from dataclasses import replace
+
+    rules = (replace(RULES[0], hook="numa"),)
+    names = ("never", "madvise", "always", "numab0", "numab1")
+    made = report(
+        column("n", run("n", policy=True, rules=rules), baseline=False),
+        *(column(name, run(name)) for name in names),
+    )
+    lines = verdict(made)
+    assert lines[0].endswith("those of stock numab0, numab1, always and 2 more.")
+    assert lines[1].startswith("compared with numab0: ")
+    assert lines[2].startswith("compared with numab1: ")
 
 
 def test_a_sweep_of_the_workload_is_compared_with_its_like() -> None:
