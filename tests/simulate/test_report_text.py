@@ -42,7 +42,7 @@ def first_line(ours: Figures, **baselines: Figures) -> str:
             0,
             TRADE,
         ),
-        (3.0, 45, 1, "Bad: 1 OOM kill, but no OOM kill with never."),
+        (3.0, 45, 1, "Bad: 1 OOM kill, but no OOM kill with always."),
     ],
 )
 def test_the_judgement(memory: float, seconds: float, oom: int, said: str) -> None:
