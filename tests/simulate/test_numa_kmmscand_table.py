@@ -44,6 +44,6 @@ def test_each_mode_promotes_by_its_own_mechanism() -> None:
     assert tiering["pgpromote_candidate"] == 0
     assert normal["pgpromote_success"] == daemon["pgpromote_success"] == 0
     # After three minutes normal mode has not promoted everything yet.
-    assert 0.3 * pages < normal["numa_pages_migrated"] < pages
+    assert 0.2 * pages < normal["numa_pages_migrated"] < pages
     assert daemon["kmmscand_migrated"] > 0.4 * pages
     assert tiering["kmmscand_mm_scans"] == normal["kmmscand_mm_scans"] == 0
