@@ -91,7 +91,7 @@ def _joined(queues: list[tuple[int, Due]]) -> list[tuple[int, Due]]:
 def _drawn(host: Host, area: Area, heads: Pages, orders: Bytes, now: int) -> Due:
     """When each folio is touched next: the first touch of any of its pages."""
     times = np.empty(len(heads))
-    for order in np.unique(orders).tolist():
+    for order in np.flatnonzero(np.bincount(orders)).tolist():
         chosen = np.flatnonzero(orders == order)
         pages = folios.whole(heads[chosen], order)
         inside = np.clip(pages, area.first, area.end - 1)

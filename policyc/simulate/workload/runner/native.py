@@ -32,13 +32,15 @@ def run(
     *,
     cgroup_root: Path | None = None,
     apply: bool = False,
+    wait: float = 0.0,
     patience: float = 3600.0,
     progress: Callable[[float], None] | None = None,
 ) -> Outcome:
     """Run a workload natively, and tell what the kernel did.
 
     `cgroup_root` is the directory that stands for the root of its cgroups. With `apply` the
-    settings of its machine are set meanwhile, otherwise what differs is told. It is given up
+    settings of its machine are set meanwhile, otherwise what differs is told. It begins
+    `wait` seconds after its cgroups were made, so that a policy finds them; it is given up
     after `patience` seconds; `progress` is told how many have passed. Everything is put back
     and removed, whatever happens. Raises Missing when something is not there, OSError when
     the kernel refuses something.
@@ -56,6 +58,7 @@ def run(
         flock.ready()
         for index, member in enumerate(flock.members):
             tree.add(member.process.cgroup, flock.pids[index])
+        time.sleep(wait)
         before = Snapshot.take(tree, workload.machine.page_size)
         flock.begin()
         seen = _watch(workload, flock, tree, before, patience=patience, progress=progress)
