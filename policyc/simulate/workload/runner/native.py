@@ -23,6 +23,9 @@ __all__ = ["run"]
 #: Seconds between two looks at what is used meanwhile.
 _INTERVAL = 0.1
 
+#: Memory of a process besides its mappings.
+_INTERPRETER = 12 << 20
+
 #: What is left to the host of its free memory.
 _SPARE = 0.05
 
@@ -122,7 +125,7 @@ def _check_machine(workload: Workload) -> None:
     available = counters.available_memory()
     if needed > available * (1 - _SPARE):
         raise Missing(
-            f"the workload maps {needed >> 20} MiB, and {available >> 20} MiB are available",
+            f"the workload needs {needed >> 20} MiB, and {available >> 20} MiB are available",
             "make it smaller by --set, or limit its cgroups",
         )
 
@@ -132,8 +135,10 @@ def _listed(nodes: dict[int, tuple[int, ...]]) -> str:
 
 
 def _needed(workload: Workload) -> int:
-    """Bytes that it may use at most: what is mapped, or what a limit lets it have."""
-    total = 0
+    """Bytes that it may use at most: what is mapped, or what a limit lets it have, and the
+    interpreter of each process.
+    """
+    total = _INTERPRETER * sum(process.count for process in workload.processes)
     limits = {cgroup.path: cgroup.memory_max for cgroup in workload.cgroups}
     by_cgroup: dict[str, int] = {}
     shared: set[str] = set()
