@@ -122,6 +122,7 @@ def _prepared(options: Options) -> tuple[Experiment, Workload, list[Condition]]:
         profile=profile,
         baselines=baselines,
         sweeps=sweeps,
+        overrides=options.overrides,
         seed=options.seed,
         repeat=options.repeat,
     )
