@@ -183,8 +183,8 @@ def _huge_in_order(fault: _Fault, pages: Pages, written: Bools, blocks: Pages, h
         wanted = blocks[number:run]
         got, limited = _huge(fault, wanted)
         number += got
-        if got == len(wanted):
-            continue
+        if got == len(wanted) or (got and limited):
+            continue  # where a limit is in the way, the next one reclaims for itself
         # Out of huge pages all others fall back too; out of a limit, the next one may not,
         # since the base pages of this one make reclaim free some.
         failed = 1 if limited else run - number
@@ -207,7 +207,8 @@ def _huge(fault: _Fault, blocks: Pages) -> tuple[int, bool]:
     got = fault.allocate(blocks[:allowed] * area.block, area.order)
     if got < allowed and _may_reclaim(host, area):
         got += _compacted(fault, blocks[got:allowed])
-    fault.count("thp_fault_alloc", got)
+    if area.vma.kind == "anon":  # shmem has thp_file_alloc (shmem_alloc_and_add_folio)
+        fault.count("thp_fault_alloc", got)
     fault.pay(got, fault.cost(area.order), area.order)
     return got, got == allowed < len(blocks)
 

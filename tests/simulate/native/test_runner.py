@@ -214,6 +214,7 @@ def policyc(*arguments: str | Path) -> list[str]:
 
 
 def test_the_document_has_the_shape_of_a_simulations(tmp_path: Path) -> None:
+    pytest.importorskip("numpy", reason="the model needs numpy")
     file = tmp_path / "short.toml"
     file.write_text(TEXT.format(time="10ms"))
     done = subprocess.run(
