@@ -45,6 +45,8 @@ _RESERVED = 64 * GIB
 _MOST_PHASES = 64
 #: What one thread can touch in a second without being slowed down by it.
 _THREAD = 5_000_000
+#: The highest rate that a workload can have.
+_FASTEST = 1e12
 
 
 @dataclass(slots=True)
@@ -309,7 +311,7 @@ class _Inferred:
             offset=offset,
             length=min(shape.last * area.size, area.high - area.low) - offset,
             duration=duration,
-            rate=float(f"{rate:.4g}"),
+            rate=float(f"{min(rate, _FASTEST):.4g}"),
             threads=max(1, round(rate / _THREAD + 0.5)),
         )
         match shape.pattern:
