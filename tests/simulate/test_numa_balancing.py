@@ -192,7 +192,7 @@ def test_holes_are_passed_eight_windows_at_a_time() -> None:
     case = Case(size=256 * MIB, threads=2)
     # The second mapping is 4 GiB of nothing, with one page at its end.
     last = hosts.area(case.host, case.process, 4 * GIB, "sparse")
-    hosts.small(case.host, last, [last.end - 1], node=1)
+    hosts.small(case.host, last, range(last.end - 1, last.end), node=1)
     case.run(1.05)  # the first mapping
     assert not last.protected.any()
     case.run(1.0)  # 2 GiB
