@@ -151,10 +151,3 @@ class Coverage:
             for place, seen in self.outcomes.items()
             if not (seen.yes and seen.no)
         ]
-
-    def copy(self) -> Coverage:
-        """The same, to go on counting apart."""
-        other = Coverage(self.plan)
-        other.rules = {index: Seen(seen.yes, seen.no) for index, seen in self.rules.items()}
-        other.outcomes = {place: Seen(seen.yes, seen.no) for place, seen in self.outcomes.items()}
-        return other

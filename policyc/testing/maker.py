@@ -211,15 +211,23 @@ class Maker:
         return goals
 
     def values(self, choices: Choices, state: State) -> Values:
-        """The values of a request."""
-        made = _Request(self, choices, state)
+        """The values of a request, with the sets and parameters as they are."""
+        return self.complete(self._led(choices, state, fixed=True).filled())
+
+    def situation(self, choices: Choices) -> tuple[Values, State]:
+        """The values of a request, with sets and parameters that go with them."""
+        made = self._led(choices, self.state(choices), fixed=False)
+        return self.complete(made.filled()), made.state
+
+    def _led(self, choices: Choices, state: State, *, fixed: bool) -> _Request:
+        made = _Request(self, choices, state, fixed=fixed)
         if self.about is not None and (wanted := choices.below(4)):
             made.lead(self.about, wanted=wanted == 1)
         goal = choices.below(2 * len(self._goals) + 1)
         if 0 < goal <= len(self._goals):
             for condition in self._goals[goal - 1]:
                 made.lead(condition, wanted=True)
-        return self.complete(made.filled())
+        return made
 
     def complete(self, known: Mapping[str, n.ConstValue | None]) -> Values:
         """All values of a request, of which `known` are those that somebody decided."""
@@ -235,10 +243,14 @@ class Maker:
 
     def moment(self, atom: n.Expr, state: State) -> tuple[object, ...]:
         """What is in the sets and parameters that a condition asks for."""
+        params, sets = self.moment_names(atom)
+        return (*(state.params[name] for name in params), *(state.sets[name] for name in sets))
+
+    def moment_names(self, atom: n.Expr) -> tuple[list[str], list[str]]:
+        """The parameters and sets that a condition asks for."""
         if id(atom) not in self._asked:
             self._asked[id(atom)] = _names_in(self.plan, atom)
-        params, sets = self._asked[id(atom)]
-        return (*(state.params[name] for name in params), *(state.sets[name] for name in sets))
+        return self._asked[id(atom)]
 
     def let(self, name: str) -> n.Expr:
         """What a let stands for."""
@@ -261,9 +273,10 @@ def _add_limits(values: dict[str, n.ConstValue | None]) -> None:
 
 
 class _Request:
-    """A request in the making: what has been decided so far."""
+    """A request in the making: what has been decided so far, sets and parameters unless `fixed`."""
 
-    def __init__(self, maker: Maker, choices: Choices, state: State) -> None:
+    def __init__(self, maker: Maker, choices: Choices, state: State, *, fixed: bool) -> None:
+        self.fixed = fixed
         self.maker = maker
         self.choices = choices
         self.state = state
@@ -304,6 +317,8 @@ class _Request:
             return
         free = [name for name in dict.fromkeys(asked) if name in pools and name not in self.known]
         if not free:
+            if not self.fixed:
+                self._settle_state(atom, wanted=wanted)
             return
         name = _pick(self.choices, free)
         for other in free:
@@ -312,6 +327,31 @@ class _Request:
         fitting = self._fitting(atom, name, alone=len(set(asked)) == 1, wanted=wanted)
         if fitting:
             self.known[name] = _pick(self.choices, fitting)
+
+    def _settle_state(self, atom: n.Expr, *, wanted: bool) -> None:
+        """Change a set or a parameter where the request is decided and does not do it."""
+        plan, state = self.maker.plan, self.state
+        values = self._with("", None)
+        if (value_of(plan, atom, values, state) is True) is wanted:
+            return
+        changed: list[State] = []
+        for name in self.maker.moment_names(atom)[0]:
+            item = next(param for param in plan.params if param.name == name)
+            options = self.maker.param_values(item)
+            changed += [State(state.sets, {**state.params, name: value}) for value in options]
+        match atom:
+            case n.InSet(value, name) | n.UnderSet(value, name):
+                member = value_of(plan, value, values, state)
+                kept = state.sets[name] - {member}
+                if isinstance(member, (bytes, str)):
+                    kept = kept | {member} if wanted else kept
+                changed += [State({**state.sets, name: frozenset(kept)}, state.params)]
+                changed += [State({**state.sets, name: frozenset()}, state.params)]
+            case _:
+                pass
+        fitting = [s for s in changed if (value_of(plan, atom, values, s) is True) is wanted]
+        if fitting:
+            self.state = _pick(self.choices, fitting)
 
     def _fitting(
         self, atom: n.Expr, name: str, *, alone: bool, wanted: bool

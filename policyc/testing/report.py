@@ -61,11 +61,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The results of a policy, and what they reached where that was asked for."""
+    """The results of a policy.
+
+    `coverage` is what its tests reach, `everything` what they reach together with the examples
+    of properties; both only where that was asked for.
+    """
 
     plan: n.Plan
     results: tuple[Result, ...]
     coverage: Coverage | None = None
+    everything: Coverage | None = None
 
     def count(self, verdict: Verdict) -> int:
         """How many ended so."""

@@ -14,7 +14,7 @@ from policyc.testing import spelling as s
 from policyc.testing.coverage import Coverage
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
 
-__all__ = ["DEFAULT_EXAMPLES", "Options", "run"]
+__all__ = ["DEFAULT_EXAMPLES", "Options", "listed", "run"]
 
 DEFAULT_EXAMPLES = 200
 
@@ -48,25 +48,46 @@ def run(plan: n.Plan, options: Options | None = None) -> Report:
     """Run the tests of a plan, then its properties."""
     options = options or Options()
     reached = Coverage(plan) if options.coverage else None
+    everything = Coverage(plan) if reached is not None and options.examples_count else None
     results: list[Result] = []
-    for result in _results(plan, options, reached):
+    for result in _results(plan, options, reached, everything):
         results.append(result)
         if options.stop and result.verdict is Verdict.FAILED:
             break
-    return Report(plan, tuple(results), reached)
+    return Report(plan, tuple(results), reached, everything)
 
 
-def _results(plan: n.Plan, options: Options, reached: Coverage | None) -> Iterator[Result]:
+def listed(plan: n.Plan, options: Options) -> Report:
+    """What would be run."""
+    items: list[tuple[Kind, c.TestCase | c.Property]]
+    items = [(Kind.TEST, item) for item in plan.tests]
+    items += [(Kind.PROPERTY, item) for item in plan.properties]
+    results = [
+        Result(kind, item.name, item.hook, item.line, Verdict.NOT_RUN, 0, 0.0)
+        for kind, item in items
+        if options.wanted(item.name)
+    ]
+    return Report(plan, tuple(results))
+
+
+def _results(
+    plan: n.Plan, options: Options, reached: Coverage | None, everything: Coverage | None
+) -> Iterator[Result]:
+    counts = [coverage for coverage in (reached, everything) if coverage is not None]
+
+    def count(hook: n.HookPlan, values: Values, state: State, outcome: Outcome) -> None:
+        for coverage in counts:
+            coverage.add(hook, values, state, outcome)
+
     for case in plan.tests:
         if options.wanted(case.name):
-            yield _test(plan, case, reached)
-    watch = reached.add if reached is not None and options.examples_count else None
+            yield _test(plan, case, count)
     for promise in plan.properties:
         if options.wanted(promise.name):
-            yield _property(plan, promise, options, watch)
+            yield _property(plan, promise, options, everything.add if everything else None)
 
 
-def _test(plan: n.Plan, case: c.TestCase, reached: Coverage | None) -> Result:
+def _test(plan: n.Plan, case: c.TestCase, count: _Watch) -> Result:
     start = perf_counter()
     hook = hook_of(plan, case.hook)
     failures: list[Failure] = []
@@ -74,8 +95,7 @@ def _test(plan: n.Plan, case: c.TestCase, reached: Coverage | None) -> Result:
     for verdict in run_case(plan, case):
         checked += 1
         values = dict(verdict.given.values)
-        if reached is not None:
-            reached.add(hook, values, verdict.state, verdict.outcome)
+        count(hook, values, verdict.state, verdict.outcome)
         if not verdict.met:
             expectation = verdict.expectation
             failures.append(

@@ -22,6 +22,8 @@ _MOST_ROUNDS = 20
 def smallest(maker: Maker, values: Values, state: State, fails: _Fails) -> tuple[Values, State]:
     """A request and a state that fail as these do and cannot be made simpler in one step."""
     known: _Known = {name: values.get(name) for name in maker.pools}
+    for name in ("cgroup", "task.comm"):
+        state = _declared(maker, known, name, state, fails)
     for _ in range(_MOST_ROUNDS):
         before = (dict(known), state)
         state = _smaller_state(maker, known, state, fails)
@@ -30,6 +32,19 @@ def smallest(maker: Maker, values: Values, state: State, fails: _Fails) -> tuple
         if before == (known, state):
             break
     return maker.complete(known), state
+
+
+def _declared(maker: Maker, known: _Known, name: str, state: State, fails: _Fails) -> State:
+    """The sets as the policy says, if another cgroup or name of a task makes up for it."""
+    first = first_state(maker.plan)
+    declared = State(first.sets, state.params)
+    if declared.sets == state.sets:
+        return state
+    for value in (known.get(name), *maker.pools.get(name, ())):
+        if fails(maker.complete({**known, name: value}), declared):
+            known |= {name: value} if name in known else {}
+            return declared
+    return state
 
 
 def _smaller_state(maker: Maker, known: _Known, state: State, fails: _Fails) -> State:

@@ -78,9 +78,7 @@ def situations_of(maker: Maker) -> st.SearchStrategy[Situation]:
 
     @st.composite
     def made(draw: st.DrawFn) -> Situation:
-        choices = _Drawn(draw)
-        state = maker.state(choices)
-        return maker.values(choices, state), state
+        return maker.situation(_Drawn(draw))
 
     return made()
 
