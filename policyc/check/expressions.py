@@ -13,7 +13,7 @@ from policyc.check.literals import (
     task_name,
 )
 from policyc.check.model import AttributeUse, Declarations, Typed
-from policyc.check.words import EXAMPLES, with_article
+from policyc.check.words import EXAMPLES, WITH_UNIT, arithmetic_type, with_article
 from policyc.diagnostics.model import Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
@@ -42,7 +42,6 @@ BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
 
 #: Looking for similar names takes time; a file with more misspelt names has another problem.
 _MAX_SUGGESTIONS = 50
-_WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
 
 
 class Expressions:
@@ -429,13 +428,13 @@ class Expressions:
         return Typed(expr, ORDERS, node.span, left.optional or right.optional)
 
     def _arithmetic(self, node: t.BinaryExpr, left: Typed, right: Typed) -> Typed | None:
-        result = _arithmetic_type(node.operator, left.type, right.type)
+        result = arithmetic_type(node.operator, left.type, right.type)
         if result is None:
             kinds = {left.type.kind, right.type.kind}
-            if kinds <= _WITH_UNIT:
+            if kinds <= WITH_UNIT:
                 self.mismatch(node, left, right)
             else:
-                odd = left if left.type.kind not in _WITH_UNIT else right
+                odd = left if left.type.kind not in WITH_UNIT else right
                 self.diagnostics.add(
                     "PC0303",
                     f"`{node.operator}` does not work on {with_article(odd.type)}",
@@ -491,14 +490,3 @@ class Expressions:
             )
             return None
         return Typed(n.Has(inner.expr), BOOL, node.span)
-
-
-def _arithmetic_type(operator: str, left: Type, right: Type) -> Type | None:
-    """The type of a result, None if the operands do not go together."""
-    if left.kind not in _WITH_UNIT or right.kind not in _WITH_UNIT:
-        return None
-    if operator == "*":
-        return left if right == INT else right if left == INT else None
-    if left == right:
-        return INT if operator == "/" else left
-    return left if operator == "/" and right == INT else None
