@@ -156,8 +156,7 @@ class _Linker:
                 related=(Label(first[other.key].path.span, "imported here first"),),
                 help="make one import of them",
             )
-            return
-        if other is not None:
+        elif other is not None:
             first[other.key] = item
             module.others.append((item, other))
         if item.names is not None:
