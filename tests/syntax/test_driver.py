@@ -67,7 +67,7 @@ BROKEN = [
     'policy x; import "a" ();',
     'policy x; test "a" for thp { given; }',
     'policy x; test "a" for thp { expect pass, hot_threshold; }',
-    'policy x; test a for thp { }',
+    "policy x; test a for thp { }",
     'policy x; property "a" for thp { x }',
     "policy x",
     "policy x; thp { allow all otherwise deny; }",
