@@ -22,6 +22,8 @@ __all__ = [
 _KIND = n.Attribute(attributes()["vma.kind"].type, "vma.kind")
 
 _SMAPS = frozenset({"smaps"})
+#: How many rules before one about pressure are compared with it; keeps long blocks linear.
+_LOOK_BACK = 100
 
 
 def shared_memory(subject: Subject) -> Iterator[Finding]:
@@ -63,40 +65,34 @@ def pmd_only(subject: Subject) -> Iterator[Finding]:
     """PL006: a fault asks for the PMD order, and then again for the smaller ones."""
     on = subject.sizes("thp.enabled[]")
     smaller_is_on = any(subject.smaller >> order & 1 for order in on)
-    for statement in subject.of_hook(n.HookName.THP):
-        rule = statement.rule
-        if rule.condition is None or not isinstance(rule.action, n.Allow):
-            continue
-        if subject.allowed(rule) != subject.pmd:
-            continue
-        anonymous = (n.Compare(n.CompareOperator.EQUAL, _KIND, n.Const(_KIND.type, "anon")), True)
-        if not subject.may_hold(rule, *subject.small_query, anonymous):
-            continue
-        below = _allows_smaller(subject, statement)
-        if below is None and not smaller_is_on:
-            continue
-        yield Finding(
-            rule.answer_span,
-            "if no PMD page is to be had, the fault asks again for smaller orders, and this rule "
-            "denies them",
-            "of the smaller orders nothing is left",
-            (Label(below.entry.span, "this rule is not reached then"),) if below else (),
-            "add `pmd in orders and` to the condition, so that the second request goes on to the "
-            "rules below; or allow the smaller sizes here too",
-        )
+    anonymous = (n.Compare(n.CompareOperator.EQUAL, _KIND, n.Const(_KIND.type, "anon")), True)
+    for statements in subject.by_block(n.HookName.THP):
+        below: Statement | None = None
+        found: list[Finding] = []
+        for statement in reversed(statements):
+            rule = statement.rule
+            if not isinstance(rule.action, n.Allow):
+                continue
+            mask = subject.allowed(rule)
+            if mask & subject.smaller:
+                below = statement
+            elif mask == subject.pmd and rule.condition is not None:
+                shuts_out = below is not None or smaller_is_on
+                if shuts_out and subject.may_hold(rule, *subject.small_query, anonymous):
+                    found.append(_shut_out(statement, below))
+        yield from found
 
 
-def _allows_smaller(subject: Subject, statement: Statement) -> Statement | None:
-    """The first rule further down in the block that allows orders below the PMD order."""
-    later = False
-    for other in subject.of_hook(n.HookName.THP):
-        if other.block is not statement.block:
-            continue
-        allows = isinstance(other.rule.action, n.Allow)
-        if later and allows and subject.allowed(other.rule) & subject.smaller:
-            return other
-        later = later or other.rule is statement.rule
-    return None
+def _shut_out(statement: Statement, below: Statement | None) -> Finding:
+    return Finding(
+        statement.rule.answer_span,
+        "if no PMD page is to be had, the fault asks again for smaller orders, and this rule "
+        "denies them",
+        "of the smaller orders nothing is left",
+        (Label(below.entry.span, "this rule is not reached then"),) if below else (),
+        "add `pmd in orders and` to the condition, so that the second request goes on to the "
+        "rules below; or allow the smaller sizes here too",
+    )
 
 
 def smaps_only(subject: Subject) -> Iterator[Finding]:
@@ -140,12 +136,16 @@ def _denies(action: n.Action) -> bool:
 
 def late_pressure(subject: Subject) -> Iterator[Finding]:
     """PL018: what an earlier rule has allowed, a rule about pressure cannot take back."""
-    earlier: list[Statement] = []
-    for statement in subject.statements:
-        if earlier and earlier[0].block is not statement.block:
-            earlier.clear()
-        rule = statement.rule
-        if rule.condition is not None and _asks_pressure(subject, rule.condition):
+    for statements in subject.by_block():
+        earlier: list[Statement] = []
+        for statement in statements:
+            rule = statement.rule
+            if rule.condition is None or isinstance(rule.action, n.Pass):
+                continue
+            if not _asks_pressure(subject, rule.condition):
+                if not _denies(rule.action):
+                    earlier.append(statement)
+                continue
             before = _first_overlap(subject, statement, earlier) if _denies(rule.action) else None
             if before is not None:
                 yield Finding(
@@ -154,21 +154,17 @@ def late_pressure(subject: Subject) -> Iterator[Finding]:
                     related=(Label(before.entry.span, "this does not look at the pressure"),),
                     help="move it above that rule",
                 )
-        elif rule.condition is not None and not _denies(rule.action):
-            if not isinstance(rule.action, n.Pass):
-                earlier.append(statement)
-        elif not earlier:
-            continue
 
 
 def _first_overlap(
     subject: Subject, statement: Statement, earlier: list[Statement]
 ) -> Statement | None:
-    """The first of some rules that can hold for an event that this one can hold for too."""
-    if statement.block.hook is n.HookName.NUMA:
-        return earlier[0] if earlier else None
-    events = subject.events(statement.rule)
-    return next((other for other in earlier if subject.events(other.rule) & events), None)
+    """The first of the rules before this one that can hold together with it."""
+    for other in earlier[-_LOOK_BACK:]:
+        condition = other.rule.condition
+        if condition is not None and subject.may_hold(statement.rule, (condition, True)):
+            return other
+    return None
 
 
 def _asks_pressure(subject: Subject, condition: n.Expr) -> bool:
@@ -180,8 +176,7 @@ def _asks_pressure(subject: Subject, condition: n.Expr) -> bool:
 
 def answers_like_otherwise(subject: Subject) -> Iterator[Finding]:
     """PL019: without the rule the answer would be the same, and it has no label to count by."""
-    for block in subject.blocks:
-        statements = [s for s in subject.statements if s.block is block]
+    for statements in subject.by_block():
         if not statements or statements[-1].rule.condition is not None:
             continue
         last = statements.pop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -66,6 +66,8 @@ class Subject:
     diagnostics: Sequence[Diagnostic]
     named: Sequence[str] = ()
 
+    _events: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
+
     # -- the parts of the policy
 
     @cached_property
@@ -84,6 +86,14 @@ class Subject:
     def of_hook(self, hook: n.HookName) -> list[Statement]:
         """The rules of one hook."""
         return [statement for statement in self.statements if statement.block.hook is hook]
+
+    def by_block(self, hook: n.HookName | None = None) -> list[list[Statement]]:
+        """The rules of each block, of one hook or of both."""
+        groups: dict[int, list[Statement]] = {id(block): [] for block in self.blocks}
+        for statement in self.statements:
+            if hook in (None, statement.block.hook):
+                groups[id(statement.block)].append(statement)
+        return list(groups.values())
 
     def has(self, hook: n.HookName) -> bool:
         """Whether the policy has a block for the hook."""
@@ -182,8 +192,12 @@ class Subject:
 
     def events(self, rule: CheckedRule) -> frozenset[str]:
         """The events for which a thp rule can answer."""
-        members = enumerations()["event"].members
-        return frozenset(m.name for m in members if self.may_hold(rule, (is_event(m.name), True)))
+        events = self._events.get(id(rule))
+        if events is None:
+            names = [member.name for member in enumerations()["event"].members]
+            events = frozenset(m for m in names if self.may_hold(rule, (is_event(m), True)))
+            self._events[id(rule)] = events
+        return events
 
     @property
     def small_query(self) -> tuple[tuple[n.Expr, bool], ...]:

@@ -290,6 +290,14 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ),
         [],
     ),
+    "pressure for another subtree": (
+        thp(
+            'allow 64K when cgroup under "/a"',
+            'deny when cgroup under "/b" and psi.memory.some.avg10 > 10%',
+            "otherwise pass",
+        ),
+        [],
+    ),
     "pressure in another block": (
         thp("allow 64K when vma.locked", "otherwise pass")
         + '\nthp for cgroup "/a" { deny when psi.memory.some.avg10 > 10%; otherwise pass; }',
