@@ -22,8 +22,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from policyc.simulate.engine import simulate
+from policyc.simulate.model.patterns import DRAWN
 from policyc.simulate.workload import shipped
-from policyc.simulate.workload.patterns import DRAWN
 from policyc.simulate.workload.reader import read_workload
 from policyc.simulate.workload.specification import (
     GIB,

@@ -11,11 +11,11 @@ from policyc.simulate.workload.specification import Machine, Workload
 __all__ = [
     "BASELINES",
     "DEFAULT",
-    "NUMA_DEFAULT",
     "UNMODELLED",
     "applied",
     "host_settings",
     "kept",
+    "numa_default",
 ]
 
 #: What the shrinker compares with where the machine has the kernel's default of 511, with
@@ -58,9 +58,12 @@ BASELINES: dict[str, Callable[[Machine], Machine]] = {
     "kmmscand": lambda machine: _balancing(machine, 1, scan=True),
 }
 
-#: The baselines beside a policy, and those beside one with a numa block.
+#: The baselines beside a policy.
 DEFAULT = ("never", "madvise", "always", "always+shrinker")
-NUMA_DEFAULT = ("numab0", "numab1")
+
+#: Beside one with a numa block: the modes that the machine has not anyway; the last one only
+#: where there are tiers.
+_NUMA_MODES = ("numab0", "numab1", "numab2")
 
 #: Settings of host.toml that the model has no counterpart of.
 UNMODELLED = ("khugepaged.defrag",)
@@ -103,6 +106,13 @@ def kept(
         if hasattr(asked, field):
             machine = _replaced(machine, part, field, getattr(asked, field))
     return replace(after, machine=machine)
+
+
+def numa_default(machine: Machine) -> tuple[str, ...]:
+    """The baselines beside a policy with a numa block."""
+    tiers = len({node.tier for node in machine.nodes})
+    modes = _NUMA_MODES if tiers > 1 else _NUMA_MODES[:2]
+    return tuple(name for number, name in enumerate(modes) if number != machine.numa.balancing)
 
 
 def host_settings(workload: Workload, plan: Plan) -> Workload:

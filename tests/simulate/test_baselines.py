@@ -11,7 +11,14 @@ import pytest
 from policyc.api import load, loads
 from policyc.hooks.loader import host_rows
 from policyc.plan.nodes import Plan, Target
-from policyc.simulate.baselines import BASELINES, UNMODELLED, applied, host_settings, kept
+from policyc.simulate.baselines import (
+    BASELINES,
+    UNMODELLED,
+    applied,
+    host_settings,
+    kept,
+    numa_default,
+)
 from policyc.simulate.notes import notes_after, notes_before
 from policyc.simulate.runs import PolicySource
 from policyc.simulate.sweep import Experiment, Sweep, jobs_of, parse_sweep
@@ -260,3 +267,11 @@ def test_a_baseline_stays_what_it_is_named_after() -> None:
     found = kept(given, applied(given, "never"), asked, baseline=True).machine.thp
     assert found.enabled == "never"
     assert found.sizes == {4: "always"}
+
+
+def test_modes_of_numa_balancing_that_the_machine_is_in_are_no_baselines() -> None:
+    fast, slow = Node(memory=MIB, cpus=1), Node(memory=MIB, tier=1)
+    off = replace(WORKLOAD.machine, nodes=(fast,))
+    assert numa_default(off) == ("numab1",)
+    tiers = replace(off, nodes=(fast, slow), numa=replace(off.numa, balancing=2))
+    assert numa_default(tiers) == ("numab0", "numab1")

@@ -14,9 +14,9 @@ from policyc.simulate.model.hook import Hook, NumaAnswer
 from policyc.simulate.model.host import Host, ProcessState
 from policyc.simulate.model.numa_balancing import NumaBalancing
 from policyc.simulate.model.numa_faults import Balanced
+from policyc.simulate.model.patterns import stream_of
 from policyc.simulate.model.watermarks import watermarks
 from policyc.simulate.workload import specification as spec
-from policyc.simulate.workload.patterns import stream_of
 from policyc.simulate.workload.specification import GIB, MIB, MILLISECOND, SECOND
 from tests.simulate import hosts
 

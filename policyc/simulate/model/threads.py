@@ -14,7 +14,7 @@ from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.faults import touch
 from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
-from policyc.simulate.workload.patterns import Ordered, Stream, stream_of
+from policyc.simulate.model.patterns import Ordered, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
 if TYPE_CHECKING:
