@@ -34,6 +34,8 @@ VERBS = {
     "verify": "Load a policy through the verifier of the running kernel.",
     "run": "Attach a policy for as long as the command runs.",
     "decide": "Explain one decision: which rule made it, and why.",
+    "prove": "Prove what a policy promises for every request, or refute it.",
+    "diff": "Say whether two policies answer alike, and where they do not.",
     "simulate": "Replay a trace of requests, or compare two policies on it.",
     "workload": "Check, list, record and run workloads of `simulate`.",
     "profiles": "List the kernel interfaces that policies are compiled for.",

@@ -61,7 +61,9 @@ class Answer:
         threshold = t.any_of(
             (
                 t.negation(t.same(self.has_threshold, other.has_threshold)),
-                t.all_of((self.has_threshold, t.negation(t.equal(self.threshold, other.threshold)))),
+                t.all_of(
+                    (self.has_threshold, t.negation(t.equal(self.threshold, other.threshold)))
+                ),
             )
         )
         return t.any_of(
@@ -101,9 +103,7 @@ class Encoding:
             rest = says[-1] if says else action
             says.append(_chosen(condition, action, rest))
         threshold = None if block.hot_threshold is None else self.value(block.hot_threshold).value
-        return BlockTerms(
-            block, applies, holds, tuple(fires), tuple(reversed(says)), threshold
-        )
+        return BlockTerms(block, applies, holds, tuple(fires), tuple(reversed(says)), threshold)
 
     def _applies(self, block: n.Block) -> t.Bool:
         inside = True if block.scope is None else self.inputs.under(self.plan.paths[block.scope])
@@ -164,9 +164,7 @@ class Encoding:
             t.all_of((counted, t.same(item.on, on)))
             for item, counted in zip(said, counts, strict=True)
         ]
-        return Answer(
-            t.any_of(opinions), 0, on, t.all_of((on, has)), lowest, self._rule(agree)
-        )
+        return Answer(t.any_of(opinions), 0, on, t.all_of((on, has)), lowest, self._rule(agree))
 
     def _rule(self, blocks: Sequence[t.Bool]) -> t.Number:
         """The rule that fired in the innermost of some blocks, plus one; 0 without one."""
@@ -185,7 +183,7 @@ class Encoding:
         value = self.value(condition, known)
         return t.all_of((value.present, value.value))
 
-    def value(  # noqa: C901 - one case for each node, as in the evaluator
+    def value(
         self, expr: n.Expr, known: Mapping[str, Term] | None = None
     ) -> Term:
         """The value of an expression."""
@@ -225,9 +223,7 @@ class Encoding:
                 return t.all_of((a.present, b.present, _compared(operator, a.value, b.value)))
             case n.Contains(inner, outer):
                 a, b = self.value(inner, known), self.value(outer, known)
-                return t.all_of(
-                    (a.present, b.present, t.equal(t.except_for(a.value, b.value), 0))
-                )
+                return t.all_of((a.present, b.present, t.equal(t.except_for(a.value, b.value), 0)))
             case n.Overlaps(left, right):
                 a, b = self.value(left, known), self.value(right, known)
                 common = t.negation(t.equal(t.both(a.value, b.value), 0))

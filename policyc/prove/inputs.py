@@ -69,7 +69,6 @@ class Inputs:
         self.paths = sorted((str(path) for path in paths), key=_components)
         self._place_of_path = {path: index for index, path in enumerate(self.paths)}
         self.strings = _strings(parts, plans)
-        self._rows = attributes()
         self.cgroup = t.free_bool("has cgroup")
         self.at = t.free_number("cgroup at")
         self.exact = t.free_bool("cgroup exact")
@@ -110,10 +109,14 @@ class Inputs:
         """The requested orders; 0 where there is no such thing."""
         return self.attribute("orders").value if self.hook is n.HookName.THP else 0
 
+    def row(self, name: str) -> AttributeRow:
+        """The declaration of an attribute."""
+        return attributes()[name]
+
     def attribute(self, name: str) -> Term:
         """The value of an attribute."""
         if name not in self.attributes:
-            self.attributes[name] = self._attribute(self._rows[name])
+            self.attributes[name] = self._attribute(self.row(name))
         return self.attributes[name]
 
     def _attribute(self, row: AttributeRow) -> Term:
@@ -267,7 +270,7 @@ class Inputs:
         place = 0 if cgroup_id is None else cgroup_mix(int(cgroup_id)) % PLACES
         found.append((self.place, place))
         for name, made in self.attributes.items():
-            row = self._rows[name]
+            row = self.row(name)
             if row.derived or name in ("cgroup", "cgroup.depth"):
                 continue
             value = values.get(name)
@@ -286,9 +289,7 @@ class Inputs:
             return names.index(value)
         return int(value)
 
-    def _set_assignment(
-        self, values: Values, state: State
-    ) -> list[tuple[t.Bool | t.Number, int]]:
+    def _set_assignment(self, values: Values, state: State) -> list[tuple[t.Bool | t.Number, int]]:
         found: list[tuple[t.Bool | t.Number, int]] = []
         cgroup = values.get("cgroup")
         for name, facts in self.cgroup_sets.items():

@@ -49,8 +49,7 @@ def is_legal(profile: Profile, value: t.Number, requested: t.Number) -> t.Bool:
             words = {profile.deny, profile.deny if profile.leave is None else profile.leave}
             word = t.any_of(t.equal(value, word & U64_MAX) for word in sorted(words))
             orders = [
-                t.all_of((t.equal(value, order), t.bit(requested, order)))
-                for order in range(_BITS)
+                t.all_of((t.equal(value, order), t.bit(requested, order))) for order in range(_BITS)
             ]
             return t.any_of((word, *orders))
 
@@ -68,9 +67,7 @@ def effective(profile: Profile, value: t.Number, requested: t.Number) -> t.Numbe
         single = t.choose_number(found, single, 0)
     above = t.equal(t.shifted_right(requested, value), 0)
     single = t.choose_number(above, _kept(kernel.above_highest, kept), single)
-    return t.choose_number(
-        t.below(U64_MAX >> 1, value), _kept(kernel.negative, kept), single
-    )
+    return t.choose_number(t.below(U64_MAX >> 1, value), _kept(kernel.negative, kept), single)
 
 
 def _kept(word: Literal["keep", "none"], kept: t.Number) -> t.Number:

@@ -26,6 +26,7 @@ __all__ = [
     "both",
     "choose_bool",
     "choose_number",
+    "either",
     "equal",
     "except_for",
     "free_bool",
@@ -35,11 +36,10 @@ __all__ = [
     "negation",
     "number_is",
     "power_of_two",
-    "saturated",
     "same",
+    "saturated",
     "shifted_right",
     "term",
-    "either",
     "z3",
 ]
 
@@ -167,9 +167,7 @@ def at_most(left: Number, right: Number) -> Bool:
 
 def number_is(term_: Number, low: int, high: int) -> Bool:
     """Whether a number is in an inclusive range."""
-    return all_of(
-        (low == 0 or at_most(low, term_), high == U64_MAX or at_most(term_, high))
-    )
+    return all_of((low == 0 or at_most(low, term_), high == U64_MAX or at_most(term_, high)))
 
 
 def both(left: Number, right: Number) -> Number:

@@ -77,9 +77,7 @@ class Logic:
         ]  # fmt: skip
         for profile in _profiles(hook):
             raw = kernels.raw(profile, answer, requested)
-            effective = (
-                kernels.effective(profile, raw, requested) if profile.hook == "thp" else raw
-            )
+            effective = kernels.effective(profile, raw, requested) if profile.hook == "thp" else raw
             self.outputs += [raw, effective]
         self.outputs += [fires for block in encoding.blocks for fires in block.fires]
 
