@@ -141,7 +141,13 @@ class _Prover:
             t.all_of((block.applies, t.negation(t.any_of(block.fires))))
             for block in self.encoding.blocks
         ]
-        return self._refuted_by(claim, t.any_of(silent), lambda _, __: False)
+        match self.questions.ask(t.any_of(silent)):
+            case "no":
+                return _with(claim, "proved")
+            case "yes":
+                return _with(claim, "refuted", "a block ends without a rule that always holds")
+            case "unknown":
+                return _with(claim, "unknown", _NO_TIME)
 
     def _profile(self, profile: Profile) -> Iterator[Claim]:
         requested = self.inputs.requested

@@ -233,7 +233,7 @@ class Inputs:
 
     def declared_string(self, definition: n.SetDefinition, code: t.Number) -> t.Bool:
         """Whether a name is in a set as it is declared."""
-        codes = sorted(self.string_code(bytes(m)) for m in definition.members if _is_bytes(m))
+        codes = sorted(self.string_code(m) for m in definition.members if isinstance(m, bytes))
         return t.any_of(t.equal(code, item) for item in codes)
 
     @property
@@ -326,10 +326,6 @@ def _parts(plan: n.Plan, hook: n.HookName) -> list[n.Expr]:
             roots += rule_roots(rule)
     roots += [promise.condition for promise in plan.properties if promise.hook is hook]
     return list(reachable(plan, roots))
-
-
-def _is_bytes(member: bytes | str) -> bool:
-    return isinstance(member, bytes)
 
 
 def _members(plans: Sequence[n.Plan], type: Type) -> list[tuple[bytes | str, ...]]:

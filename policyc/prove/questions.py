@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,7 +45,7 @@ class Questions:
         self._deadline = 0.0
 
     @contextmanager
-    def given(self, *facts: t.Bool) -> Iterator[None]:
+    def given(self, *facts: t.Bool) -> Generator[None]:
         """A block in which these facts hold."""
         self._solver.push()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Literal, cast
 
 from policyc.hooks.loader import host_rows
 from policyc.plan import nodes as n
@@ -130,7 +130,7 @@ def _shape(plan: n.Plan, part: object) -> object:
             parts = (getattr(part, name) for name in part.__match_args__)
             return (type(part).__name__, *(_shape(plan, item) for item in parts))
         case tuple():
-            return tuple(_shape(plan, item) for item in part)  # pyright: ignore[reportUnknownVariableType]
+            return tuple(_shape(plan, item) for item in cast("tuple[object, ...]", part))
         case _:
             return part
 

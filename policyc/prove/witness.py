@@ -106,7 +106,7 @@ def _orders_wish(inputs: Inputs) -> Wish:
     usual = every_order(target)
     orders = inputs.requested
     usual_only = t.equal(t.except_for(orders, usual | 1), 0)
-    few = [Wish(t.negation(t.bit(orders, order))) for order in range(64)]
+    few = [Wish(t.negation(t.bit(orders, order))) for order in reversed(range(64))]
     return Wish(t.equal(orders, usual), (Wish(usual_only), *few))
 
 
@@ -166,21 +166,20 @@ def witness(inputs: Inputs, questions: Questions) -> Witness | None:
         name: _edited(inputs, questions, definition, values)
         for name, definition in inputs.shared_sets.items()
     }
-    found = _made(inputs, values, State(sets, state))
-    if "cgroup" not in values or not inputs.has_rollout:
-        return found
-    values["cgroup.id"] = _cgroup_id(value(inputs.place), _edges(inputs, state))
-    with_id = _made(inputs, values, found.state)
-    # The id is not worth a word where no rollout asks for it.
-    same = all(
-        replayed(plan, found, inputs) == replayed(plan, with_id, inputs) for plan in inputs.plans
-    )
-    return found if same else with_id
-
-
-def _made(inputs: Inputs, values: Values, state: State) -> Witness:
+    if _is_rolled_out(inputs, values.get("cgroup")):
+        values["cgroup.id"] = _cgroup_id(value(inputs.place), _edges(inputs, state))
     complete = _REQUESTS[inputs.hook].from_values(values).values()
-    return Witness(inputs.hook, complete, state, _stated(inputs, complete))
+    return Witness(inputs.hook, complete, State(sets, state), _stated(inputs, complete))
+
+
+def _is_rolled_out(inputs: Inputs, cgroup: n.ConstValue | None) -> bool:
+    """Whether a rollout is about the cgroup, so that its id matters."""
+    return isinstance(cgroup, str) and any(
+        block.rollout is not None
+        and (block.scope is None or plan.paths[block.scope] in ancestors(cgroup))
+        for plan in inputs.plans
+        for block in hook_of(plan, inputs.hook).blocks
+    )
 
 
 def _stated(inputs: Inputs, values: Values) -> tuple[str, ...]:

@@ -133,7 +133,8 @@ def completed(values: dict[str, Value]) -> dict[str, Value]:
 def parse_orders(text: str, target: Target) -> int:
     """The mask of an order-set expression such as `16K..64K | pmd`; ValueError if it is none.
 
-    A hexadecimal number is a mask itself, with orders that the language has no words for. A request for `all` is one for every order of large anonymous folios of the target.
+    A hexadecimal number is a mask itself, with orders that the language has no words for.
+    A request for `all` is one for every order of large anonymous folios of the target.
     """
     text = text.strip()
     if text == "all":

@@ -29,8 +29,8 @@ def as_request(values: dict[str, n.ConstValue | None]) -> dict[str, n.ConstValue
         found["cgroup.depth"] = 0 if cgroup == "/" else str(cgroup).count("/")
     if "memory.free" in found:
         limit, usage = found.get("memory.max"), found.get("memory.usage")
-        missing = limit is None or usage is None
-        found["memory.free"] = None if missing else max(int(limit) - int(usage), 0)
+        known = isinstance(limit, int) and isinstance(usage, int)
+        found["memory.free"] = max(limit - usage, 0) if known else None
     return found
 
 
