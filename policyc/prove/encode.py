@@ -183,9 +183,7 @@ class Encoding:
         value = self.value(condition, known)
         return t.all_of((value.present, value.value))
 
-    def value(
-        self, expr: n.Expr, known: Mapping[str, Term] | None = None
-    ) -> Term:
+    def value(self, expr: n.Expr, known: Mapping[str, Term] | None = None) -> Term:
         """The value of an expression."""
         match expr:
             case n.Const(type, value):

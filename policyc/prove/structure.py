@@ -42,7 +42,7 @@ def changes(old: n.Plan, new: n.Plan) -> tuple[Change, ...]:
         ),
         *_named("let", _lets(old), _lets(new), shown=False),
         *_named("host", _host(old), _host(new)),
-        *_named("combine", _combines(old), _combines(new)),
+        *_named("combine", _combines(old, new), _combines(new, old)),
         *_blocks(old, new),
     )
 
@@ -113,11 +113,13 @@ def _setting(item: n.HostSetting) -> str:
     return str(item.value)
 
 
-def _combines(plan: n.Plan) -> dict[str, _Item]:
+def _combines(plan: n.Plan, other: n.Plan) -> dict[str, _Item]:
+    """The modes of the hooks that both answer."""
+    both = {hook.hook for hook in plan.hooks} & {hook.hook for hook in other.hooks}
     return {
         hook.hook.value: (hook.combine, hook.combine.value, hook.blocks[0].line)
         for hook in plan.hooks
-        if len(hook.blocks) > 1
+        if hook.hook in both
     }
 
 

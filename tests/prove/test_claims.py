@@ -279,8 +279,8 @@ def test_a_profile_that_says_minus_one_to_v9_is_refuted() -> None:
         ("allow all - pmd when highest(orders) < 2M; otherwise pass;", ["redundant", ""]),
         ("allow all - pmd when highest(orders) <= 2M; otherwise pass;", ["", ""]),
         (
-            "deny when vma.stack; deny when not vma.stack and vma.locked; "
-            "pass when vma.locked; otherwise allow pmd;",
+            """deny when vma.stack; deny when not vma.stack and vma.locked;
+            pass when vma.locked; otherwise allow pmd;""",
             ["", "", "shadowed", ""],
         ),
         (

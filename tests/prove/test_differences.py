@@ -75,8 +75,8 @@ def given(found: Comparison) -> dict[str, Any]:
             'allow 16K..64K when cgroup under "/a"; otherwise allow ..64K;',
         ),
         (
-            "combine thp by nearest; thp { otherwise deny; } "
-            'thp for cgroup "/a" { allow all when vma.stack; otherwise pass; }',
+            """combine thp by nearest; thp { otherwise deny; }
+            thp for cgroup "/a" { allow all when vma.stack; otherwise pass; }""",
             'allow all when cgroup under "/a" and vma.stack; otherwise deny;',
         ),
         (
@@ -87,8 +87,10 @@ def given(found: Comparison) -> dict[str, Any]:
             "let big = vma.size > 1G; thp { deny when big; otherwise pass; }",
             "deny when vma.size > 1G; otherwise pass;",
         ),
-        ("allow ..64K - 64K when vma.stack; otherwise pass;", "allow ..32K when vma.stack; "
-         "otherwise pass;"),
+        (
+            "allow ..64K - 64K when vma.stack; otherwise pass;",
+            "allow ..32K when vma.stack; otherwise pass;",
+        ),
         (
             "deny when highest(orders) >= 64K; otherwise pass;",
             "pass when highest(orders) < 64K or orders == none; otherwise deny;",
