@@ -27,7 +27,6 @@ _ERRORS = {
     "PC0106": "expression is nested too deeply",
     "PC0107": "file is too large",
     "PC0108": "number is too large",
-    "PC0109": "part of the language that this version does not have",
     "PC0110": "file holds no policy",
     # 02: names
     "PC0201": "unknown name",
@@ -38,6 +37,10 @@ _ERRORS = {
     "PC0206": "unknown host setting",
     "PC0207": "unknown enumerator",
     "PC0208": "unknown type, hook or way of combining",
+    "PC0213": "file cannot be imported",
+    "PC0214": "imports go in a circle",
+    "PC0215": "file is imported twice",
+    "PC0216": "imported file does not declare a name",
     # 03: types
     "PC0301": "operands have different types",
     "PC0302": "condition expected",
@@ -77,12 +80,20 @@ _ERRORS = {
     "PC0701": "kernel offers no interface for the hook",
     "PC0702": "attribute cannot be read in the kernel",
     "PC0705": "verifier of the kernel refuses the program",
+    # 08: tests and properties
+    "PC0801": "value in a test has another type",
+    "PC0802": "value is outside the parameter's range",
+    "PC0803": "expectation without a request",
+    "PC0805": "values of a request contradict each other",
+    "PC0806": "result outside a property",
+    "PC0807": "test of a hook without blocks",
 }
 
 _WARNINGS = {
     "PC0210": "set is never used",
     "PC0211": "parameter is never used",
     "PC0212": "let is never used",
+    "PC0217": "import is never used",
     "PC0412": "member is listed twice",
     "PC0413": "path holds a wildcard",
     "PC0502": "rule can never be reached",
@@ -94,6 +105,7 @@ _WARNINGS = {
     "PC0611": "shrinker has nothing to do",
     "PC0703": "attribute is always absent in the kernel",
     "PC0704": "enumerator does not exist in the kernel",
+    "PC0804": "test that expects nothing",
 }
 
 _NOTES = {

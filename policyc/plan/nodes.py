@@ -431,6 +431,11 @@ class Target(Node):
         return self.page_size.bit_length() - 1
 
     @property
+    def large_orders(self) -> int:
+        """The orders of large anonymous folios, which a request for `all` asks for."""
+        return ((2 << self.pmd_order) - 1) & ~0b11
+
+    @property
     def pmd_size(self) -> int:
         """Bytes that one PMD entry maps."""
         return self.page_size << self.pmd_order

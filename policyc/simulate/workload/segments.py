@@ -77,7 +77,9 @@ def passes_of_huge(touches: Touches, page_size: int, pmd_size: int) -> list[Segm
     for thread in np.unique(touches.threads):
         mine = touches.where(touches.threads == thread)
         blocks = mine.addresses // pmd_size
-        for run in np.split(np.arange(len(blocks)), np.flatnonzero(np.abs(np.diff(blocks)) != 1) + 1):
+        for run in np.split(
+            np.arange(len(blocks)), np.flatnonzero(np.abs(np.diff(blocks)) != 1) + 1
+        ):
             pages = len(run) * pmd_size // page_size
             start = int(blocks[run].min()) * pmd_size
             segment = Segment(
