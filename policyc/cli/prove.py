@@ -168,8 +168,6 @@ def _print_counterexample(plan: Plan, claim: Claim) -> None:
     assert outcome is not None
     echo()
     echo(visible(f"  counterexample to {_text(plan, claim)}"))
-    if claim.promise is not None:
-        echo(visible(f"    {claim.promise.text}"))
     requested = int(found.values.get("orders") or 0)
     given = arguments([plan], found) or ["(a request with nothing but defaults)"]
     rows = [["request" if index == 0 else "", text] for index, text in enumerate(given)]

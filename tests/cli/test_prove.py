@@ -65,6 +65,37 @@ def test_claims_as_data() -> None:
     assert [rule["line"] for rule in shadowed[0]["shadowed_by"]] == [5]
 
 
+PROMISES = (
+    SPARE
+    + """
+property "nothing for small areas" for thp: vma.size < 4K implies result == none;
+property "only PMD pages" for thp: result == none or result == pmd;
+property "nothing below 1K" for thp: vma.size < 1K and limit >= 1K implies result == none;
+"""
+)
+
+
+@pytest.mark.usefixtures("solver")
+def test_properties_of_the_policy(tmp_path: Path) -> None:
+    file = tmp_path / "promises.thp"
+    file.write_text(PROMISES.replace("16M in 0B..1G", "0B in 0B..1G").replace("> 32M", ">= 2B"))
+    document = json.loads(invoke("prove", str(file), "--json").stdout)
+    found = {c["text"]: c for c in document["claims"] if c["subject"] == "property"}
+    assert {text: claim["verdict"] for text, claim in found.items()} == {
+        "nothing for small areas": "refuted",
+        "only PMD pages": "proved",
+        "nothing below 1K": "proved",
+    }
+    claim = found["nothing for small areas"]
+    example = claim["counterexample"]
+    assert example["request"] == {"vma.size": 2, "cgroup": "/java"}
+    assert example["params"] == {"limit": 0}
+    assert asked(str(file), example)["rule"]["line"] == claim["answer"]["rule"]["line"] == 6
+    text = invoke("prove", str(file)).stdout
+    assert f'refuted  property "nothing for small areas" ({file}:12)' in text
+    assert "request     vma.size=2B\n                cgroup=/java" in text
+
+
 @pytest.mark.usefixtures("solver")
 def test_a_policy_without_spare_rules_is_proved() -> None:
     result = invoke("prove", str(ROOT / "examples" / "whitelist.thp"))
