@@ -99,7 +99,8 @@ class _Comparer:
     ) -> None:
         self.old, self.new, self.hook, self.free = old, new, hook, free
         self.inputs = Inputs([old, new], hook, free=free)
-        self.answers = tuple(Encoding(plan, self.inputs).answer() for plan in (old, new))
+        self.encodings = tuple(Encoding(plan, self.inputs) for plan in (old, new))
+        self.answers = tuple(encoding.answer() for encoding in self.encodings)
         self.questions = Questions(self.inputs.constraints, seconds)
 
     def comparison(self, profiles: Sequence[Profile], *, every: bool) -> Comparison:
@@ -117,14 +118,8 @@ class _Comparer:
                 verdict = "unknown"
                 break
             found.append(difference)
-            pair = _index(difference.old), _index(difference.new)
-            blocked.append(
-                t.negation(
-                    t.all_of(
-                        (t.equal(before.decided_by, pair[0]), t.equal(after.decided_by, pair[1]))
-                    )
-                )
-            )
+            if every:
+                blocked.append(t.negation(self._decided_by(difference)))
             if not every:
                 break
         complete = every and verdict == "equivalent"
@@ -138,6 +133,12 @@ class _Comparer:
             not self.free,
             tuple(self._profile(profile, whole, first) for profile in profiles),
         )
+
+    def _decided_by(self, found: Difference) -> t.Bool:
+        """Whether the same two rules give the answers."""
+        decided = [encoding.decided_by() for encoding in self.encodings]
+        pairs = zip(decided, (found.old, found.new), strict=True)
+        return t.all_of(t.equal(term, _index(outcome)) for term, outcome in pairs)
 
     def _smallest(self, *facts: t.Bool) -> tuple[Verdict, Difference | None]:
         found = self.questions.smallest(lambda: wishes(self.inputs), *facts)

@@ -44,17 +44,13 @@ class BlockTerms:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision of a hook: the fields of `Outcome`, as terms.
-
-    `decided_by` is the index of the rule plus one, 0 for none.
-    """
+    """The decision of a hook: the fields of `Outcome`, as terms."""
 
     opinion: t.Bool
     orders: t.Number
     on: t.Bool
     has_threshold: t.Bool
     threshold: t.Number
-    decided_by: t.Number
 
     def differs(self, other: Answer) -> t.Bool:
         """Whether the two answers are not the same, whoever gave them."""
@@ -123,48 +119,52 @@ class Encoding:
 
     def answer(self, replaced: Mapping[int, Says] | None = None) -> Answer:
         """The answer; some blocks, by their index, may say something else than they do."""
-        said = [(replaced or {}).get(b.block.index, b.says[0]) for b in self.blocks]
-        opinions = [
-            t.all_of((block.applies, item.opinion))
-            for block, item in zip(self.blocks, said, strict=True)
-        ]
-        counts = _counting(self.hook.combine, opinions)
+        said = [(replaced or {}).get(block.block.index, block.says[0]) for block in self.blocks]
+        opinions, counts = self._counts(said)
         if self.hook.hook is n.HookName.THP:
-            return self._thp(said, opinions, counts)
-        return self._numa(said, opinions, counts)
+            return Answer(t.any_of(opinions), self._orders(said, counts), False, False, 0)
+        on = _on(said, counts)
+        has, threshold = self._threshold(counts)
+        return Answer(t.any_of(opinions), 0, on, t.all_of((on, has)), threshold)
 
-    def _thp(
-        self, said: Sequence[Says], opinions: Sequence[t.Bool], counts: Sequence[t.Bool]
-    ) -> Answer:
-        requested = self.inputs.requested
-        orders = requested
-        for item, counted in zip(said, counts, strict=True):
-            orders = t.both(orders, t.choose_number(counted, item.orders, U64_MAX))
+    def decided_by(self) -> t.Number:
+        """The index of the rule that the decision is attributed to, plus one; 0 for none."""
+        said = [block.says[0] for block in self.blocks]
+        _, counts = self._counts(said)
+        if self.hook.hook is n.HookName.NUMA:
+            on = _on(said, counts)
+            return self._rule(
+                [_and(c, t.same(s.on, on)) for s, c in zip(said, counts, strict=True)]
+            )
+        requested, orders = self.inputs.requested, self._orders(said, counts)
         exact = [
-            t.all_of((counted, t.equal(t.both(item.orders, requested), orders)))
+            _and(counted, t.equal(t.both(item.orders, requested), orders))
             for item, counted in zip(said, counts, strict=True)
         ]
-        decided = t.choose_number(t.any_of(exact), self._rule(exact), self._rule(counts))
-        return Answer(t.any_of(opinions), orders, False, False, 0, decided)
+        return t.choose_number(t.any_of(exact), self._rule(exact), self._rule(counts))
 
-    def _numa(
-        self, said: Sequence[Says], opinions: Sequence[t.Bool], counts: Sequence[t.Bool]
-    ) -> Answer:
-        every = [t.implies(c, item.on) for c, item in zip(counts, said, strict=True)]
-        on = t.all_of((t.any_of(counts), *every))
+    def _counts(self, said: Sequence[Says]) -> tuple[list[t.Bool], list[t.Bool]]:
+        """For each block whether it has an opinion, and whether that counts."""
+        opinions = [_and(b.applies, s.opinion) for b, s in zip(self.blocks, said, strict=True)]
+        return opinions, _counting(self.hook.combine, opinions)
+
+    def _orders(self, said: Sequence[Says], counts: Sequence[t.Bool]) -> t.Number:
+        orders = self.inputs.requested
+        for item, counted in zip(said, counts, strict=True):
+            orders = t.both(orders, t.choose_number(counted, item.orders, U64_MAX))
+        return orders
+
+    def _threshold(self, counts: Sequence[t.Bool]) -> tuple[t.Bool, t.Number]:
+        """Whether a block that counts states a threshold, and the lowest one."""
         has: t.Bool = False
         lowest: t.Number = 0
         for block, counted in zip(self.blocks, counts, strict=True):
             if block.threshold is None:
                 continue
             better = t.any_of((t.negation(has), t.below(block.threshold, lowest)))
-            lowest = t.choose_number(t.all_of((counted, better)), block.threshold, lowest)
+            lowest = t.choose_number(_and(counted, better), block.threshold, lowest)
             has = t.any_of((has, counted))
-        agree = [
-            t.all_of((counted, t.same(item.on, on)))
-            for item, counted in zip(said, counts, strict=True)
-        ]
-        return Answer(t.any_of(opinions), 0, on, t.all_of((on, has)), lowest, self._rule(agree))
+        return has, lowest
 
     def _rule(self, blocks: Sequence[t.Bool]) -> t.Number:
         """The rule that fired in the innermost of some blocks, plus one; 0 without one."""
@@ -271,6 +271,16 @@ class Encoding:
         if type.kind is Kind.ENUM:
             return [m.name for m in enumerations()[type.enum].members].index(str(value))
         return value if isinstance(value, bool) else int(value)
+
+
+def _and(left: t.Bool, right: t.Bool) -> t.Bool:
+    return t.all_of((left, right))
+
+
+def _on(said: Sequence[Says], counts: Sequence[t.Bool]) -> t.Bool:
+    """Whether some opinion counts, and every one that does is for balancing."""
+    every = [t.implies(counted, item.on) for item, counted in zip(said, counts, strict=True)]
+    return t.all_of((t.any_of(counts), *every))
 
 
 def _chosen(condition: t.Bool, yes: Says, no: Says) -> Says:

@@ -86,10 +86,14 @@ class Questions:
 
     def needed(self, facts: Sequence[t.Bool]) -> list[int]:
         """Of facts that cannot all hold, the indexes of some that cannot, without any to spare."""
+        terms = [t.term(fact) for fact in facts]
         kept = list(range(len(facts)))
+        if self.ask(*terms) == "no":
+            core = {item.get_id() for item in self._solver.unsat_core()}
+            kept = [index for index, item in enumerate(terms) if item.get_id() in core]
         for index in list(kept):
             rest = [other for other in kept if other != index]
-            if self.ask(*(facts[other] for other in rest)) == "no":
+            if self.ask(*(terms[other] for other in rest)) == "no":
                 kept = rest
         return kept
 

@@ -29,8 +29,9 @@ def as_request(values: dict[str, n.ConstValue | None]) -> dict[str, n.ConstValue
         found["cgroup.depth"] = 0 if cgroup == "/" else str(cgroup).count("/")
     if "memory.free" in found:
         limit, usage = found.get("memory.max"), found.get("memory.usage")
-        known = isinstance(limit, int) and isinstance(usage, int)
-        found["memory.free"] = max(limit - usage, 0) if known else None
+        found["memory.free"] = None
+        if isinstance(limit, int) and isinstance(usage, int):
+            found["memory.free"] = max(limit - usage, 0)
     return found
 
 
@@ -73,7 +74,7 @@ class Logic:
         requested = self.inputs.requested
         self.outputs: list[Any] = [
             answer.opinion, answer.orders, answer.on, answer.has_threshold, answer.threshold,
-            answer.decided_by,
+            encoding.decided_by(),
         ]  # fmt: skip
         for profile in _profiles(hook):
             raw = kernels.raw(profile, answer, requested)

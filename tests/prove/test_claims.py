@@ -197,7 +197,7 @@ def test_a_numa_property() -> None:
 def test_what_takes_too_long_is_unknown() -> None:
     """A product of two numbers that has no other factors; nobody finds them in a moment."""
     plan = plan_of(
-        "deny when mm.rss / 1B * (mm.size / 1B) == 9223372012704246007 "
+        "deny when mm.rss / 1B * (mm.size / 1B) == 9223372021822390277 "
         "and mm.rss > 1B and mm.size > 1B; otherwise pass;"
     )
     promised = promising(plan, n.Not(condition_of(plan)))
