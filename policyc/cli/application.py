@@ -34,6 +34,7 @@ VERBS = {
     "verify": "Load a policy through the verifier of the running kernel.",
     "run": "Attach a policy for as long as the command runs.",
     "decide": "Explain one decision: which rule made it, and why.",
+    "explain": "Take one decision apart, and say what would change it.",
     "simulate": "Predict what a policy does to a machine, or replay a trace of requests.",
     "workload": "Check, list, record and run workloads of `simulate`.",
     "profiles": "List the kernel interfaces that policies are compiled for.",
