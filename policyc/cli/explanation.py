@@ -26,6 +26,7 @@ from policyc.explain.nearest import Change
 from policyc.explain.spelling import spell_constant
 from policyc.explain.steps import Step
 from policyc.plan import nodes as n
+from policyc.runtime.units import spell_value
 from policyc.simulate.values import Value
 
 __all__ = ["print_json", "print_text"]
@@ -236,7 +237,7 @@ def _after(account: Account, change: Change) -> tuple[str, str]:
         return verdict(then), "no opinion"
     label = f"{rule.label}, " if rule.label else ""
     threshold = change.outcome.hot_threshold
-    stated = "" if threshold is None else f" ({threshold // 1_000_000}ms)"
+    stated = "" if threshold is None else f" ({spell_value('duration', threshold)})"
     return verdict(then) + stated, f"{label}line {rule.line}"
 
 

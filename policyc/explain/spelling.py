@@ -8,7 +8,7 @@ from policyc.runtime.units import spell_value
 from policyc.simulate.explain import spell_mask
 from policyc.syntax.printer import format_string
 
-__all__ = ["spell_constant", "spell_expression", "spell_orders", "type_of"]
+__all__ = ["spell_constant", "spell_expression", "spell_operator", "spell_orders", "type_of"]
 
 #: How tightly an expression binds.
 _OR, _AND, _NOT, _COMPARISON, _UNION, _SUM, _PRODUCT, _ATOM = range(8)
@@ -73,7 +73,7 @@ def spell_expression(expr: n.Expr, plan: n.Plan) -> str:
         case n.Arithmetic(_, operator, left, right):
             return _binary(plan, operator.value, _level(expr), left, right)
         case n.Compare(operator, left, right):
-            word = "is" if _is_enumeration(operator, left) else operator.value
+            word = spell_operator(operator, left)
             return f"{_within(left, plan, _UNION)} {word} {_within(right, plan, _UNION)}"
         case n.Union(left, right):
             return _binary(plan, "|", _UNION, left, right)
@@ -119,8 +119,10 @@ def _path(plan: n.Plan, path: int) -> str:
     return format_string(plan.paths[path].encode("utf-8", "surrogateescape"))
 
 
-def _is_enumeration(operator: n.CompareOperator, left: n.Expr) -> bool:
-    return operator is n.CompareOperator.EQUAL and type_of(left).kind is Kind.ENUM
+def spell_operator(operator: n.CompareOperator, left: n.Expr) -> str:
+    """A comparison; the equality of names is `is`."""
+    of_names = operator is n.CompareOperator.EQUAL and type_of(left).kind is Kind.ENUM
+    return "is" if of_names else operator.value
 
 
 def _binary(plan: n.Plan, operator: str, level: int, left: n.Expr, right: n.Expr) -> str:

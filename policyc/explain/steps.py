@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policyc.explain.spelling import spell_constant, spell_expression, type_of
+from policyc.explain.spelling import (
+    spell_constant,
+    spell_expression,
+    spell_operator,
+    type_of,
+)
 from policyc.plan import nodes as n
 from policyc.plan.arithmetic import saturating
 from policyc.plan.evaluate import State, Values, ancestors, value_of
@@ -72,7 +77,9 @@ class Stepper:
     def _working(self, expr: n.Expr) -> str:
         """The expression with values for its operands; empty where it would say nothing."""
         match expr:
-            case n.Compare(operator, left, right) | n.Arithmetic(_, operator, left, right):
+            case n.Compare(operator, left, right):
+                pair, word = (left, right), spell_operator(operator, left)
+            case n.Arithmetic(_, operator, left, right):
                 pair, word = (left, right), operator.value
             case n.Union(left, right):
                 pair, word = (left, right), "|"
