@@ -205,7 +205,9 @@ def _print_nearest(account: Account, place: Terminal) -> None:
     if len(nearest.changes) > _SHOWN:
         echo(f"  and {len(nearest.changes) - _SHOWN} more, which --json has")
     if not nearest.complete:
-        echo(f"  the search was given up after {nearest.tried:,} changes; there may be nearer ones")
+        echo(
+            f"  the search was given up after {nearest.tried:,} changes; there may be farther ones"
+        )
 
 
 def _name(change: Change) -> str:

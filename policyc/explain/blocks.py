@@ -84,7 +84,7 @@ def _rule(
     condition = None if rule.condition is None else step(rule.condition)
     would_hold = rule.condition is None or value_of(plan, rule.condition, values, state) is True
     found: Found = "not reached"
-    if rule in account.tested:
+    if any(rule is tested for tested in account.tested):
         found = "holds" if rule is account.tested[-1] else "fails"
     allows = rule.action.orders if isinstance(rule.action, n.Allow) else None
     answer = None if allows is None or isinstance(allows, n.Const) else step(allows)

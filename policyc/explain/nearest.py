@@ -9,7 +9,9 @@ one member of a set have the distance 1; a value that appears or disappears has 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from policyc.explain.candidates import Candidate, Changeable, ChangeKind, changeables
 from policyc.plan import nodes as n
@@ -20,8 +22,8 @@ from policyc.simulate.values import Value
 
 __all__ = ["Change", "Nearest", "distance", "nearest_changes"]
 
-#: How many parts of rules are looked at in search of other answers: some seconds.
-_BUDGET = 2_000_000
+#: How many rules are looked at in search of other answers: at most some seconds.
+_BUDGET = 500_000
 
 #: And of small policies, how many requests.
 _MOST_REQUESTS = 20_000
@@ -52,7 +54,8 @@ class Change:
 class Nearest:
     """For each thing that can be changed to another answer its nearest change, nearest first.
 
-    `tried` counts the requests that were asked; `complete` is false if there were too many.
+    `tried` counts the requests that were asked; `complete` is false if there were too many to
+    ask, then what is there is still the nearest, but farther changes may be missing.
     """
 
     changes: tuple[Change, ...]
@@ -66,28 +69,32 @@ def nearest_changes(plan: n.Plan, hook: n.HookPlan, values: Values, state: State
     rules = sum(len(block.rules) for block in hook.blocks)
     left = budget = min(_MOST_REQUESTS, _BUDGET // max(rules, 1))
     thresholds = {b.hot_threshold.name for b in hook.blocks if isinstance(b.hot_threshold, n.Param)}
-    found: list[Change] = []
-    for changeable in changeables(plan, hook, values, state):
-        for far, candidate in _by_distance(changeable):
-            if not left:
-                break
-            left -= 1
-            outcome = evaluate(plan, hook, candidate.values, candidate.state)
-            common = _common(values, candidate.values)
-            stated = changeable.kind == "parameter" and changeable.name in thresholds
-            if _differ(before, outcome, common, on_only=stated):
-                found.append(_change(changeable, candidate, far, outcome))
-                break
-    found.sort(key=lambda change: change.distance)
-    return Nearest(tuple(found), budget - left, left > 0)
+    found: dict[tuple[str, str], Change] = {}
+    for far, changeable, candidate in _by_distance(changeables(plan, hook, values, state)):
+        thing = (changeable.kind, changeable.name)
+        if thing in found:
+            continue
+        if not left:
+            return Nearest(tuple(found.values()), budget, False)
+        left -= 1
+        outcome = evaluate(plan, hook, candidate.values, candidate.state)
+        common = _common(values, candidate.values)
+        stated = changeable.kind == "parameter" and changeable.name in thresholds
+        if _differ(before, outcome, common, on_only=stated):
+            found[thing] = _change(changeable, candidate, far, outcome)
+    return Nearest(tuple(found.values()), budget - left, True)
 
 
-def _by_distance(changeable: Changeable) -> list[tuple[float, Candidate]]:
-    """The candidates, nearest first, otherwise in the order in which they were found."""
+def _by_distance(
+    things: Iterable[Changeable],
+) -> list[tuple[float, Changeable, Candidate]]:
+    """All candidates, nearest first, otherwise in the order in which they were found."""
     measured = [
-        (_distance_of(changeable, candidate), candidate) for candidate in changeable.candidates
+        (_distance_of(changeable, candidate), changeable, candidate)
+        for changeable in things
+        for candidate in changeable.candidates
     ]
-    return sorted(measured, key=lambda pair: pair[0])
+    return sorted(measured, key=itemgetter(0))
 
 
 def _distance_of(changeable: Changeable, candidate: Candidate) -> float:
