@@ -13,13 +13,12 @@ from policyc.check.literals import (
     task_name,
 )
 from policyc.check.model import AttributeUse, Declarations, Typed
-from policyc.check.words import EXAMPLES, with_article
+from policyc.check.words import EXAMPLES, WITH_UNIT, arithmetic_type, with_article
 from policyc.diagnostics.model import Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
 from policyc.plan.arithmetic import saturating
-from policyc.plan.cases import RESULT, RESULT_HOT_THRESHOLD
 from policyc.plan.types import (
     BOOL,
     CGROUP,
@@ -42,7 +41,6 @@ BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
 
 #: Looking for similar names takes time; a file with more misspelt names has another problem.
 _MAX_SUGGESTIONS = 50
-_WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
 
 
 class Expressions:
@@ -195,7 +193,7 @@ class Expressions:
                 return None
         if text in BUILTINS:
             return self._builtin(text, node, want)
-        if text in (RESULT, RESULT_HOT_THRESHOLD):
+        if text in (n.RESULT, n.RESULT_HOT_THRESHOLD):
             return self._result(node)
         if text in declarations.params:
             declarations.used.add(text)
@@ -221,7 +219,7 @@ class Expressions:
                 help='write `property "NAME" for thp: CONDITION;`',
             )
             return None
-        if text == RESULT_HOT_THRESHOLD:
+        if text == n.RESULT_HOT_THRESHOLD:
             if self.result is n.HookName.NUMA:
                 return Typed(n.Attribute(DURATION, text), DURATION, span, optional=True)
             self.diagnostics.add(
@@ -254,7 +252,7 @@ class Expressions:
         declarations = self.declarations
         return (
             text in BUILTINS
-            or text in (RESULT, RESULT_HOT_THRESHOLD)
+            or text in (n.RESULT, n.RESULT_HOT_THRESHOLD)
             or text in declarations.params
             or text in declarations.lets
             or text in declarations.sets
@@ -429,13 +427,13 @@ class Expressions:
         return Typed(expr, ORDERS, node.span, left.optional or right.optional)
 
     def _arithmetic(self, node: t.BinaryExpr, left: Typed, right: Typed) -> Typed | None:
-        result = _arithmetic_type(node.operator, left.type, right.type)
+        result = arithmetic_type(node.operator, left.type, right.type)
         if result is None:
             kinds = {left.type.kind, right.type.kind}
-            if kinds <= _WITH_UNIT:
+            if kinds <= WITH_UNIT:
                 self.mismatch(node, left, right)
             else:
-                odd = left if left.type.kind not in _WITH_UNIT else right
+                odd = left if left.type.kind not in WITH_UNIT else right
                 self.diagnostics.add(
                     "PC0303",
                     f"`{node.operator}` does not work on {with_article(odd.type)}",
@@ -491,14 +489,3 @@ class Expressions:
             )
             return None
         return Typed(n.Has(inner.expr), BOOL, node.span)
-
-
-def _arithmetic_type(operator: str, left: Type, right: Type) -> Type | None:
-    """The type of a result, None if the operands do not go together."""
-    if left.kind not in _WITH_UNIT or right.kind not in _WITH_UNIT:
-        return None
-    if operator == "*":
-        return left if right == INT else right if left == INT else None
-    if left == right:
-        return INT if operator == "/" else left
-    return left if operator == "/" and right == INT else None

@@ -121,7 +121,7 @@ def _check_kernels(
         result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
         imports[name] = result.imports
         found.append((name, Diagnostics([*result.diagnostics, *said]).sorted(name)))
-        fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
+        fine = fine and result.is_fine and all(v.runs for v in verdicts[name])
     if style == "json":
         more = {
             "kernels": shown.document(kernels),
@@ -142,7 +142,7 @@ def _check_on(
     from policyc.check import check_text
     from policyc.check.kernels import check_kernels
 
-    result = check_text(data, name, profiles=profiles or ("testrun",), target=target)
+    result = check_text(data, name, profiles=profiles or ("testrun",), target=target, library=True)
     if result.plan is None:
         return result, (), []
     verdicts, said = check_kernels(result, kernels, profiles)
