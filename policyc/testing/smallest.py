@@ -22,10 +22,13 @@ _MOST_ROUNDS = 20
 def smallest(maker: Maker, values: Values, state: State, fails: _Fails) -> tuple[Values, State]:
     """A request and a state that fail as these do and cannot be made simpler in one step."""
     known: _Known = {name: values.get(name) for name in maker.pools}
-    for name in ("cgroup", "task.comm"):
-        state = _declared(maker, known, name, state, fails)
     for _ in range(_MOST_ROUNDS):
         before = (dict(known), state)
+        for wished in _wishes(maker, state):
+            if _can_have(maker, known, wished, fails):
+                state = wished
+                break
+        state = _shorter_member(maker, known, state, fails)
         state = _smaller_state(maker, known, state, fails)
         for name in known:
             _simplify(maker, known, name, state, fails)
@@ -34,16 +37,45 @@ def smallest(maker: Maker, values: Values, state: State, fails: _Fails) -> tuple
     return maker.complete(known), state
 
 
-def _declared(maker: Maker, known: _Known, name: str, state: State, fails: _Fails) -> State:
-    """The sets as the policy says, if another cgroup or name of a task makes up for it."""
+def _wishes(maker: Maker, state: State) -> list[State]:
+    """States that are more like what the policy says."""
     first = first_state(maker.plan)
-    declared = State(first.sets, state.params)
-    if declared.sets == state.sets:
-        return state
-    for value in (known.get(name), *maker.pools.get(name, ())):
-        if fails(maker.complete({**known, name: value}), declared):
-            known |= {name: value} if name in known else {}
-            return declared
+    params = [{**state.params, name: value} for name, value in first.params.items()]
+    sets = [{**state.sets, name: value} for name, value in first.sets.items()]
+    wished = [first, *(State(item, state.params) for item in sets)]
+    wished += [State(state.sets, item) for item in params]
+    return [item for item in wished if item != state]
+
+
+def _can_have(maker: Maker, known: _Known, state: State, fails: _Fails) -> bool:
+    """Whether it fails in that state, if need be with one attribute changed to suit."""
+    changes: list[_Known] = [{}]
+    changes += [{name: value} for name in known for value in maker.pools[name]]
+    for change in changes:
+        if fails(maker.complete({**known, **change}), state):
+            known.update(change)
+            return True
+    return False
+
+
+def _shorter_member(maker: Maker, known: _Known, state: State, fails: _Fails) -> State:
+    """A shorter cgroup or name of a task, in the request and in the sets that have it."""
+    for name in ("cgroup", "task.comm"):
+        now = known.get(name)
+        if not isinstance(now, (bytes, str)):
+            continue
+        for value in _simpler(maker, name, now):
+            if not isinstance(value, (bytes, str)):
+                continue
+            renamed = {
+                key: frozenset(value if member == now else member for member in members)
+                for key, members in state.sets.items()
+            }
+            changed = State(renamed, state.params)
+            if changed != state and fails(maker.complete({**known, name: value}), changed):
+                known[name] = value
+                state = changed
+                break
     return state
 
 
