@@ -43,7 +43,7 @@ __all__ = ["command"]
     help="Check whether the kernel with these types runs the policies: /sys/kernel/btf/vmlinux, "
     "a vmlinux image, a module after its kernel, or a directory of them; repeatable.",
 )
-@diagnostics_format("full", "concise", "json")
+@diagnostics_format("full", "concise", "json", "sarif", "github")
 @target_options
 def command(  # noqa: PLR0917 - click passes them by name
     files: tuple[str, ...],
@@ -63,6 +63,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     Without a policy, that is all.
 
     `--format json` prints one document for all files; docs/reference/cli.md describes it.
+    `sarif` is for services that show the findings of many tools, `github` for a workflow, whose
+    findings then stand beside the lines of a pull request.
 
     \b
     Examples:
@@ -92,10 +94,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         for data, name in texts
     ]
     found = [(name, result.diagnostics) for name, result in results]
-    if style == "json":
-        _print_json(found)
-    else:
-        _print_text(found, style)
+    _print(found, style)
     return FINE if all(result.plan is not None for _, result in results) else NO
 
 
@@ -117,14 +116,12 @@ def _check_kernels(
         result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
         found.append((name, tuple(sorted((*result.diagnostics, *said), key=_place))))
         fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
-    if style == "json":
-        more = {
-            "kernels": shown.document(kernels),
-            "verdicts": shown.verdict_documents(verdicts),
-        }
-        _print_json(found, more)
-    else:
-        _print_text(found, style)
+    more = {
+        "kernels": shown.document(kernels),
+        "verdicts": shown.verdict_documents(verdicts),
+    }
+    _print(found, style, more)
+    if style not in ("json", "sarif"):
         shown.print_kernels(kernels, after=bool(texts))
         shown.print_verdicts(verdicts)
     return FINE if fine else NO
@@ -149,6 +146,20 @@ def _check_on(
 
 def _place(item: Diagnostic) -> tuple[int, int, str]:
     return item.span.start, item.span.end, item.code
+
+
+def _print(
+    found: list[tuple[str, tuple[Diagnostic, ...]]], style: str, more: dict[str, Any] | None = None
+) -> None:
+    match style:
+        case "json":
+            _print_json(found, more)
+        case "sarif":
+            from policyc.diagnostics.sarif import render_sarif
+
+            click.echo(render_sarif([item for _, items in found for item in items]))
+        case _:
+            _print_text(found, style)
 
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:
