@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
+import os
+import sys
 from importlib.util import find_spec
 
 import click
@@ -37,6 +40,24 @@ def command(profiles: tuple[str, ...], page_size: str, pmd_order: int | None) ->
         )
     from policyc.lsp.server import make_server
 
+    _log_briefly()
     gc.enable()  # unlike other runs, this one goes on
-    make_server(profiles, target_of(page_size, pmd_order)).start_io()
+    # Only the protocol writes to the editor: whatever else is printed goes to its log.
+    with os.fdopen(os.dup(1), "wb") as output:
+        os.dup2(2, 1)
+        server = make_server(profiles, target_of(page_size, pmd_order))
+        server.start_io(sys.stdin.buffer, output)
     return FINE
+
+
+def _log_briefly() -> None:
+    """What goes wrong in the protocol is told in a line, on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("policyc lsp: %(message).500s"))
+    handler.addFilter(_without_traceback)
+    logging.getLogger("pygls").addHandler(handler)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True

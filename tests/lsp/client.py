@@ -19,7 +19,7 @@ URI = "file:///policies/p.thp"
 PATIENCE = 30.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server answered with an error."""
 
 
@@ -68,7 +68,7 @@ class Client:
             if message.get("id") != self._number:
                 self.notifications.append(message)
             elif "error" in message:
-                raise Refused(message["error"]["message"])
+                raise RefusedError(message["error"]["message"])
             else:
                 return message["result"]
 
@@ -154,4 +154,4 @@ def served(*arguments: str) -> Generator[Client]:
         yield client
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
