@@ -14,6 +14,9 @@ from policyc.cli.common import FINE, MISSING, Failure, profile_option, target_of
 
 __all__ = ["command"]
 
+#: How soon an answer takes its turn while a policy is being checked, in seconds.
+_SWITCH = 0.001
+
 
 @click.command("lsp", short_help="Serve editors: findings, completion, hover, rename.")
 @profile_option(
@@ -41,6 +44,7 @@ def command(profiles: tuple[str, ...], page_size: str, pmd_order: int | None) ->
     from policyc.lsp.server import make_server
 
     _log_briefly()
+    sys.setswitchinterval(_SWITCH)
     gc.enable()  # unlike other runs, this one goes on
     # Only the protocol writes to the editor: whatever else is printed goes to its log.
     with os.fdopen(os.dup(1), "wb") as output:

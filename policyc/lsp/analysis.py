@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 
 from lsprotocol import types
@@ -78,6 +78,20 @@ class Analysis:
             if before.end == offset:
                 return place - 1
         return place if offset <= token.end else None
+
+    def tokens_before(self, offset: int) -> list[Token]:
+        """The tokens that begin before a place, from that of its declaration or block on."""
+        last = bisect_left(self._starts, offset)
+        blocks = bisect_left(self._heads, offset)
+        first = bisect_left(self._starts, self._heads[blocks - 1]) if blocks else 0
+        return self.tokens[first:last]
+
+    @cached_property
+    def _heads(self) -> list[int]:
+        """Where the declarations and blocks of the policy begin."""
+        heads = [block.header[0].start for block in self.outline.blocks if block.header]
+        heads += [statement.tokens[0].start for statement in self.outline.statements]
+        return sorted(heads)
 
     def token_at(self, offset: int) -> Token | None:
         """The token that an offset is in or right after."""

@@ -11,7 +11,7 @@ from policyc.hooks.loader import attributes, enumerations, host_rows
 from policyc.hooks.model import AttributeRow
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.hover import WORDS
-from policyc.lsp.outline import Area, Declaration, Statement, Walker
+from policyc.lsp.outline import Area, Declaration, Statement, Walker, walk
 from policyc.lsp.scan import Token, TokenKind
 from policyc.plan.types import BOOL, CGROUP, STRING, Kind, format_size
 from policyc.vocabulary import vocabulary
@@ -49,14 +49,10 @@ def complete(document: Analysis, offset: int) -> list[types.CompletionItem]:
     """The words that fit at a place; whatever has been typed of one is replaced."""
     found = _PREFIX.search(document.text, max(0, offset - 200), offset)
     start = found.start() if found else offset
-    before = [token for token in document.tokens if token.start < start]
+    before = document.tokens_before(start)
     if before and _inside(before[-1], start):
         return []
-    walker = Walker()
-    significant = [token for token in before if token.kind is not TokenKind.COMMENT]
-    for place, token in enumerate(significant):
-        following = significant[place + 1].text if place + 1 < len(significant) else ""
-        walker.read(token, following)
+    walker = walk(before)
     return list(_Completion(document, walker).items())
 
 
@@ -92,8 +88,6 @@ class _Completion:
                 yield from self._rule(area)
             case Area.TEST:
                 yield from self._test()
-            case Area.LIST:
-                return
 
     def _top(self) -> Iterator[types.CompletionItem]:  # noqa: C901 - a case for each declaration
         match self.words:

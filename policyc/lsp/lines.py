@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
 from lsprotocol.types import Position, PositionEncodingKind, Range
 
@@ -49,6 +50,15 @@ class Lines:
                 return start + place
             units += self._units(character)
         return start + len(line)
+
+    def places(self, offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Line and character of offsets that go up; quicker than one by one."""
+        line, starts, plain = 0, self._starts, self.text.isascii()
+        for offset in offsets:
+            while line + 1 < len(starts) and starts[line + 1] <= offset:
+                line += 1
+            start = starts[line]
+            yield line, offset - start if plain else self._units(self.text[start:offset])
 
     def length(self, start: int, end: int) -> int:
         """How long a piece of a line is for the client."""

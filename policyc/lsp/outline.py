@@ -13,7 +13,17 @@ from enum import StrEnum
 from policyc.lsp.scan import Token, TokenKind
 from policyc.vocabulary import vocabulary
 
-__all__ = ["Area", "Block", "Declaration", "Outline", "Role", "Statement", "Walker", "outline"]
+__all__ = [
+    "Area",
+    "Block",
+    "Declaration",
+    "Outline",
+    "Role",
+    "Statement",
+    "Walker",
+    "outline",
+    "walk",
+]
 
 
 class Role(StrEnum):
@@ -40,7 +50,6 @@ class Area(StrEnum):
     THP = "thp"
     NUMA = "numa"
     TEST = "test"
-    LIST = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +109,32 @@ _BEFORE_CGROUP = frozenset({"for", "by"})
 
 
 class Walker:
-    """Reads tokens one by one; `areas` and `statement` are where it stands."""
+    """Reads tokens one by one; `area`, `lists` and `statement` are where it stands.
+
+    `lists` is how many lists it is inside of: braces that are part of a statement.
+    """
 
     def __init__(self) -> None:
         self.outline = Outline()
-        self.areas: list[Area] = [Area.TOP]
+        self.area = Area.TOP
+        self.lists = 0
         self.statement = Statement(Area.TOP)
         self._words = vocabulary().grammar
         self._hooks = frozenset(vocabulary().hooks)
 
-    @property
-    def area(self) -> Area:
-        """The innermost braces that are not a list."""
-        return next(area for area in reversed(self.areas) if area is not Area.LIST)
-
     def read(self, token: Token, following: str) -> None:
         """Go on by a token that is no comment; `following` is the text of the next one."""
-        match token.text:
-            case "{":
+        if token.kind is TokenKind.NAME:
+            self._word(token, following)
+        elif token.text in "{};" and token.kind is TokenKind.SIGN:
+            if token.text == "{":
                 self._open(token)
-            case "}":
+            elif token.text == "}":
                 self._close(token)
-            case ";":
+            else:
                 self._end(token)
-            case _:
-                if token.kind is TokenKind.NAME:
-                    self._word(token, following)
-                self._append(token)
+            return
+        self._append(token)
 
     def _append(self, token: Token) -> None:
         self.statement.tokens.append(token)
@@ -135,28 +143,27 @@ class Walker:
     def _open(self, token: Token) -> None:
         area = _BLOCKS.get(self.statement.head) if self.area is Area.TOP else None
         if area is None:
-            self.areas.append(Area.LIST)
+            self.lists += 1
             self._append(token)
             return
-        self.areas.append(area)
+        self.area = area
         block = Block(area, self.statement.tokens, token.start, token.end)
         self.outline.blocks.append(block)
         self.statement = Statement(area)
 
     def _close(self, token: Token) -> None:
-        if self.areas[-1] is Area.LIST:
-            self.areas.pop()
+        if self.lists:
+            self.lists -= 1
             self._append(token)
             return
         if self.area is not Area.TOP:
             self._keep()
-            self.areas.pop()
+            self.area = Area.TOP
             self.outline.blocks[-1].end = token.end
         self.statement = Statement(self.area)
 
     def _end(self, token: Token) -> None:
-        while self.areas[-1] is Area.LIST:
-            self.areas.pop()  # a list that is still being typed
+        self.lists = 0  # a list that is still being typed
         self._append(token)
         self._keep()
         self.statement = Statement(self.area)
@@ -170,21 +177,21 @@ class Walker:
     def _word(self, token: Token, following: str) -> None:
         role = self._role(token, following)
         self.outline.roles.append((token, role))
-        kind = _DECLARING.get(self.statement.head, "rule")
-        if role in (Role.DECLARATION, Role.LABEL):
+        if role is Role.DECLARATION or role is Role.LABEL:
+            kind = _DECLARING.get(self.statement.head, "rule")
             self.outline.declarations.append(Declaration(kind, token, self.statement))
 
     def _role(self, token: Token, following: str) -> Role:
-        if Area.LIST in self.areas[1:]:
+        if self.lists:
             return Role.USE
         match self.area:
             case Area.TOP:
                 return self._role_at_top(token)
             case Area.HOST:
                 return self._role_in_host(token)
-            case Area.THP | Area.NUMA if not self.statement.tokens and following == ":":
-                return Role.LABEL
-            case _:
+            case Area.THP | Area.NUMA | Area.TEST:
+                if following == ":" and not self.statement.tokens:
+                    return Role.LABEL
                 return self._role_of_word(token)
 
     def _role_in_host(self, token: Token) -> Role:
@@ -214,11 +221,16 @@ class Walker:
         return Role.KEYWORD if token.text in self._words else Role.USE
 
 
-def outline(tokens: list[Token]) -> Outline:
-    """The outline of a whole text."""
+def walk(tokens: list[Token]) -> Walker:
+    """A walker that has read some tokens; comments are left out."""
     walker = Walker()
     significant = [token for token in tokens if token.kind is not TokenKind.COMMENT]
-    for place, token in enumerate(significant):
-        following = significant[place + 1].text if place + 1 < len(significant) else ""
-        walker.read(token, following)
-    return walker.outline
+    following = [token.text for token in significant[1:]]
+    for token, next_text in zip(significant, [*following, ""], strict=False):
+        walker.read(token, next_text)
+    return walker
+
+
+def outline(tokens: list[Token]) -> Outline:
+    """The outline of a whole text."""
+    return walk(tokens).outline

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from lsprotocol import types
 
 from policyc.hooks.loader import attributes, enumerations
@@ -116,16 +118,15 @@ def semantic_tokens(document: Analysis) -> list[int]:
     data: list[int] = []
     line = character = 0
     names = _known_names()
-    for token in document.tokens:
+    places = document.lines.places(token.start for token in document.tokens)
+    for token, (on_line, at) in zip(document.tokens, places, strict=True):
         kind = _OF_KIND.get(token.kind) or _kind_of_word(document, token, names)
         if kind is None:
             continue
-        place = document.lines.position(token.start)
-        same = place.line == line
+        step = at - character if on_line == line else at
         length = document.lines.length(token.start, token.end)
-        step = place.character - character if same else place.character
-        data += [place.line - line, step, length, _NUMBERS[kind], 0]
-        line, character = place.line, place.character
+        data += (on_line - line, step, length, _NUMBERS[kind], 0)
+        line, character = on_line, at
     return data
 
 
@@ -138,6 +139,7 @@ def _kind_of_word(document: Analysis, token: Token, names: dict[str, str]) -> st
     return "variable" if role is Role.USE else _OF_ROLE.get(role)
 
 
+@cache
 def _known_names() -> dict[str, str]:
     members = {m.name for table in enumerations().values() for m in table.members}
     return {
