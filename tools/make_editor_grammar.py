@@ -67,7 +67,7 @@ def grammar() -> dict[str, Any]:
                 "storage.type",
             ),
             _captured(rf"\b(let)\s+({_NAME})", declaration, "variable.other"),
-            _captured(rf"^\s*({_NAME})\s*:", "entity.name.label"),
+            _captured(rf"(?:^|[{{;])\s*({_NAME})\s*:", "entity.name.label"),
             _match("support.variable.attribute", _any_of(words.attributes)),
             _match("support.constant.setting", _any_of(words.settings)),
             _match("keyword.operator.word", _any_of(words.operators)),

@@ -45,7 +45,8 @@ def command(profiles: tuple[str, ...], page_size: str, pmd_order: int | None) ->
 
     _log_briefly()
     sys.setswitchinterval(_SWITCH)
-    gc.enable()  # unlike other runs, this one goes on
+    gc.freeze()  # what is loaded stays; unlike other runs, this one goes on
+    gc.enable()
     # Only the protocol writes to the editor: whatever else is printed goes to its log.
     with os.fdopen(os.dup(1), "wb") as output:
         os.dup2(2, 1)
@@ -57,11 +58,13 @@ def command(profiles: tuple[str, ...], page_size: str, pmd_order: int | None) ->
 def _log_briefly() -> None:
     """What goes wrong in the protocol is told in a line, on standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("policyc lsp: %(message).500s"))
-    handler.addFilter(_without_traceback)
+    handler.setFormatter(logging.Formatter("policyc lsp: %(message)s"))
+    handler.addFilter(_first_line)
     logging.getLogger("pygls").addHandler(handler)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
+def _first_line(record: logging.LogRecord) -> bool:
+    lines = record.getMessage().strip().splitlines()
+    record.msg, record.args = (lines[0][:500] if lines else ""), None
     record.exc_info = record.exc_text = None
     return True

@@ -35,7 +35,7 @@ def orders_around(document: Analysis, place: int) -> str:
     while high + 1 < len(tokens) and high - place < _LONGEST and _belongs(tokens[high + 1]):
         high += 1
     text = document.text[tokens[low].start : tokens[high].end]
-    policy = f"policy p;\nthp {{ allow {text}; otherwise pass; }}"
+    policy = f"policy p;\nthp {{ otherwise allow {text}; }}"
     plan = check_text(policy, "", profiles=["testrun"], target=document.target).plan
     if plan is None or plan.thp is None:
         return ""

@@ -43,6 +43,6 @@ _KINDS = {kind.value: kind for kind in TokenKind}
 def scan(text: str) -> list[Token]:
     """Every token of a text, comments included; nothing is an error."""
     return [
-        Token(_KINDS[match.lastgroup or "sign"], match.start(), match.end(), match.group())
+        Token(_KINDS[match.lastgroup or "sign"], *match.span(), match.group())
         for match in _TOKEN.finditer(text)
     ]

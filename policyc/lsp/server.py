@@ -42,8 +42,9 @@ class PolicyServer(LanguageServer):
         self.profiles = profiles
         self.target = target
         self.documents: dict[str, Analysis] = {}
-        self._checks: dict[str, asyncio.Task[None]] = {}
-        self._checking = asyncio.Semaphore(1)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._waiting: dict[str, None] = {}
+        self._worker: asyncio.Task[None] | None = None
         self._published: dict[str, set[str]] = {}
 
     def open(self, item: types.TextDocumentItem) -> None:
@@ -69,36 +70,51 @@ class PolicyServer(LanguageServer):
     def close(self, uri: str) -> None:
         """Forget a document and what was said of it."""
         self.documents.pop(uri, None)
-        task = self._checks.pop(uri, None)
-        if task is not None:
-            task.cancel()
+        timer = self._timers.pop(uri, None)
+        if timer is not None:
+            timer.cancel()
         for place in self._published.pop(uri, {uri}):
             self._publish(place, None, [])
 
     def check_soon(self, uri: str, delay: float) -> None:
         """Check a document after a while, unless it changes again before."""
-        task = self._checks.get(uri)
-        if task is not None:
-            task.cancel()
-        self._checks[uri] = asyncio.get_running_loop().create_task(self._check(uri, delay))
+        timer = self._timers.pop(uri, None)
+        if timer is not None:
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[uri] = loop.call_later(delay, self._start_check, uri)
 
-    async def _check(self, uri: str, delay: float) -> None:
-        await asyncio.sleep(delay)
-        async with self._checking:  # one at a time: checks are work for a processor
-            document = self.documents.get(uri)
-            if document is None:
-                return
-            result = await asyncio.to_thread(
-                check_text,
-                document.text,
-                file_name(uri),
-                profiles=self.profiles or None,
-                target=self.target,
-            )
-        current = self.documents.get(uri)
-        if current is not None and current.version == document.version:
-            current.checked, current.fresh = result, True
-            self._say(current, result)
+    def _start_check(self, uri: str) -> None:
+        """Check now, or once the check that is under way has ended."""
+        self._timers.pop(uri, None)
+        self._waiting[uri] = None
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        """Check what waits, one document at a time: the processor answers questions too."""
+        try:
+            while self._waiting:
+                uri = next(iter(self._waiting))
+                del self._waiting[uri]
+                document = self.documents.get(uri)
+                if document is None:
+                    continue
+                result = await asyncio.to_thread(self._result, document)
+                current = self.documents.get(uri)
+                if current is not None and current.version == document.version:
+                    current.checked, current.fresh = result, True
+                    self._say(current, result)
+        finally:
+            self._worker = None
+
+    def _result(self, document: Analysis) -> CheckResult:
+        return check_text(
+            document.text,
+            file_name(document.uri),
+            profiles=self.profiles or None,
+            target=self.target,
+        )
 
     def _say(self, document: Analysis, result: CheckResult) -> None:
         """Publish what was found, in each file that it is in."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,22 @@ class Client:
         """The text of a range."""
         return self.text[self.offset(place["start"]) : self.offset(place["end"])]
 
+    def busy(self) -> float:
+        """Seconds that the thread which answers has been on a processor."""
+        text = Path(f"/proc/{self._process.pid}/schedstat").read_text()
+        return int(text.split()[0]) / 1e9
+
+    def hang_up(self) -> int:
+        """Go away without a word; the exit code of the server."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._process.wait(PATIENCE)
+
+    def errors(self) -> bytes:
+        """What it wrote to standard error, once it has ended."""
+        assert self._process.stderr is not None
+        return self._process.stderr.read()
+
     def end(self) -> int:
         """Shut the server down as editors do; its exit code."""
         self.ask("shutdown")
@@ -155,3 +171,7 @@ def served(*arguments: str) -> Generator[Client]:
     finally:
         process.kill()
         process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            assert stream is not None
+            with suppress(OSError):
+                stream.close()
