@@ -99,7 +99,10 @@ def loads(
     profiles: Sequence[str] | None = None,
     target: Target | None = None,
 ) -> Policy:
-    """The policy of a text; `name` is what diagnostics and rules call it. See `load`."""
+    """The policy of a text; `name` is what diagnostics and rules call it. See `load`.
+
+    What it imports is read from the disk, from the directory of `name`.
+    """
     result = check_text(text, name, profiles=profiles, target=target or Target())
     if result.plan is None:
         raise PolicyError(result.diagnostics)

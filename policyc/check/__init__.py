@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from policyc.check.blocks import CheckedBlock, check_block
 from policyc.check.declarations import (
@@ -16,12 +17,10 @@ from policyc.check.declarations import (
 )
 from policyc.check.expressions import Expressions
 from policyc.check.host import check_host
-from policyc.check.imports import Linked, Read, link
 from policyc.check.literals import suggest
 from policyc.check.lower import lower
-from policyc.check.model import CheckResult, Declarations
+from policyc.check.model import CheckResult, Declarations, Linked, Read
 from policyc.check.profiles import check_attributes, check_profiles
-from policyc.check.promises import check_promises
 from policyc.check.truth import Truth
 from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import DEFAULT_PROFILES, profiles
@@ -30,6 +29,9 @@ from policyc.plan import nodes as n
 from policyc.source import Span
 from policyc.syntax import tree as t
 from policyc.syntax.parser import decode, parse
+
+if TYPE_CHECKING:
+    from policyc.plan.cases import Property, TestCase
 
 __all__ = ["CheckResult", "check_text"]
 
@@ -57,7 +59,7 @@ def check_text(
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     source = decode(data, name, diagnostics)
     file = parse(source, diagnostics) if source is not None else None
-    linked = link(file, diagnostics, read) if file is not None else None
+    linked = _linked(file, diagnostics, read) if file is not None else None
     if linked is not None:
         imports, is_library = linked.files, library and linked.file.name is None
         with suppress(_StopError):
@@ -73,6 +75,26 @@ def check_text(
 
 class _StopError(Exception):
     """A stage cannot go on; what is wrong has been reported."""
+
+
+def _linked(file: t.PolicyFile, diagnostics: Diagnostics, read: Read | None) -> Linked:
+    """The policy with what it imports."""
+    if not any(isinstance(item, t.ImportItem) for item in file.items):
+        return Linked(file)
+    from policyc.check.imports import link
+
+    return link(file, diagnostics, read)
+
+
+def _promises(
+    file: t.PolicyFile, declarations: Declarations, expressions: Expressions
+) -> tuple[tuple[TestCase, ...], tuple[Property, ...]]:
+    """The tests and properties of the policy."""
+    if not any(isinstance(item, t.TestItem | t.PropertyItem) for item in file.items):
+        return (), ()
+    from policyc.check.promises import check_promises
+
+    return check_promises(file, declarations, expressions)
 
 
 def _declared(
@@ -112,7 +134,7 @@ def _check_file(
     host = check_host(host_items, target, has_thp, diagnostics)
     chosen = _chosen(file, profile_names, blocks, diagnostics)
     check_attributes(blocks, chosen, diagnostics)
-    promises = check_promises(file, declarations, expressions)
+    tests, properties = _promises(file, declarations, expressions)
     declarations.use_what_lets_need()
     report_unused(declarations, file.source)
     report_unused_imports(linked.brought, declarations)
@@ -120,7 +142,7 @@ def _check_file(
         raise _StopError
     check_profiles(blocks, combine, host, chosen, declarations.let_exprs, diagnostics)
     plan = lower(file, declarations, sets, blocks, combine, host)
-    return replace(plan, tests=promises.tests, properties=promises.properties), blocks
+    return replace(plan, tests=tests, properties=properties), blocks
 
 
 def _blocks(

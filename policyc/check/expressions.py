@@ -19,7 +19,6 @@ from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
 from policyc.plan.arithmetic import saturating
-from policyc.plan.cases import RESULT, RESULT_HOT_THRESHOLD
 from policyc.plan.types import (
     BOOL,
     CGROUP,
@@ -194,7 +193,7 @@ class Expressions:
                 return None
         if text in BUILTINS:
             return self._builtin(text, node, want)
-        if text in (RESULT, RESULT_HOT_THRESHOLD):
+        if text in (n.RESULT, n.RESULT_HOT_THRESHOLD):
             return self._result(node)
         if text in declarations.params:
             declarations.used.add(text)
@@ -220,7 +219,7 @@ class Expressions:
                 help='write `property "NAME" for thp: CONDITION;`',
             )
             return None
-        if text == RESULT_HOT_THRESHOLD:
+        if text == n.RESULT_HOT_THRESHOLD:
             if self.result is n.HookName.NUMA:
                 return Typed(n.Attribute(DURATION, text), DURATION, span, optional=True)
             self.diagnostics.add(
@@ -253,7 +252,7 @@ class Expressions:
         declarations = self.declarations
         return (
             text in BUILTINS
-            or text in (RESULT, RESULT_HOT_THRESHOLD)
+            or text in (n.RESULT, n.RESULT_HOT_THRESHOLD)
             or text in declarations.params
             or text in declarations.lets
             or text in declarations.sets

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from policyc.check.declarations import check_name, is_reserved
 from policyc.check.literals import suggest
+from policyc.check.model import Linked, Read
 from policyc.check.renaming import Rename, renamed
 from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import attributes
@@ -24,35 +25,13 @@ from policyc.source import Span
 from policyc.syntax import tree as t
 from policyc.syntax.parser import MAX_BYTES, decode, parse
 
-__all__ = ["Linked", "Read", "link", "read_file"]
-
-#: What gives the bytes of a file by its path; OSError or ValueError if it cannot.
-Read: TypeAlias = Callable[[str], bytes]
+__all__ = ["link", "read_file"]
 
 _MOST_NESTED = 50
 _MOST_CHARACTERS = 60
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 _Declaration: TypeAlias = t.SetItem | t.ParamItem | t.LetItem
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """A policy with everything that it imports.
-
-    `file` has the definitions of all files in front of its own items. `imported` says for
-    each definition of another file by which import of the policy it came; `files` are the
-    other files. `brought` has the places of the imports, and for each the definitions that
-    the policy can name by it. `written` says how the policy writes a name of the plan, if it
-    can. `broken` are names whose import failed.
-    """
-
-    file: t.PolicyFile
-    imported: dict[str, Span] = field(default_factory=dict[str, Span])
-    files: tuple[str, ...] = ()
-    brought: tuple[tuple[Span, tuple[str, ...]], ...] = ()
-    written: dict[str, str] = field(default_factory=dict[str, str])
-    broken: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -96,8 +75,6 @@ def _opened(path: str, flags: int) -> int:
 
 def link(file: t.PolicyFile, diagnostics: Diagnostics, read: Read | None) -> Linked:
     """The policy with what it imports; every mistake in imports and other files is reported."""
-    if not any(isinstance(item, t.ImportItem) for item in file.items):
-        return Linked(file)
     return _Linker(diagnostics, read or read_file).link(file)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from policyc.diagnostics.model import Diagnostic, Diagnostics
 from policyc.hooks.model import AttributeRow
@@ -16,7 +16,10 @@ from policyc.syntax import tree as t
 if TYPE_CHECKING:
     from policyc.check.blocks import CheckedBlock
 
-__all__ = ["AttributeUse", "CheckResult", "Declarations", "Typed"]
+__all__ = ["AttributeUse", "CheckResult", "Declarations", "Linked", "Read", "Typed"]
+
+#: What gives the bytes of a file by its path; OSError or ValueError if it cannot.
+Read: TypeAlias = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,25 @@ class Declarations:
             self.paths[path] = len(self.path_names)
             self.path_names.append(path)
         return self.paths[path]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A policy with everything that it imports.
+
+    `file` has the definitions of all files in front of its own items. `imported` says for
+    each definition of another file by which import of the policy it came; `files` are the
+    other files. `brought` has the places of the imports, and for each the definitions that
+    the policy can name by it. `written` says how the policy writes a name of the plan, if it
+    can. `broken` are names whose import failed.
+    """
+
+    file: t.PolicyFile
+    imported: dict[str, Span] = field(default_factory=dict[str, Span])
+    files: tuple[str, ...] = ()
+    brought: tuple[tuple[Span, tuple[str, ...]], ...] = ()
+    written: dict[str, str] = field(default_factory=dict[str, str])
+    broken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from policyc.check.blocks import ANSWERS
 from policyc.check.declarations import check_constant, member_of
@@ -19,7 +18,7 @@ from policyc.plan.types import DURATION, INT, ORDERS, Kind, Type
 from policyc.source import Span
 from policyc.syntax import tree as t
 
-__all__ = ["Promises", "check_promises"]
+__all__ = ["check_promises"]
 
 _SPACE = re.compile(r"\s+")
 _COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|#[^\n]*')
@@ -28,20 +27,10 @@ _COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|#[^\n]*')
 _CGROUP_ID = "cgroup.id"
 
 
-@dataclass(frozen=True, slots=True)
-class Promises:
-    """The tests and properties of a policy."""
-
-    tests: tuple[c.TestCase, ...] = ()
-    properties: tuple[c.Property, ...] = ()
-
-
 def check_promises(
     file: t.PolicyFile, declarations: Declarations, expressions: Expressions
-) -> Promises:
-    """Check the tests and properties; every mistake in them is reported."""
-    if not any(isinstance(item, t.TestItem | t.PropertyItem) for item in file.items):
-        return Promises()
+) -> tuple[tuple[c.TestCase, ...], tuple[c.Property, ...]]:
+    """The tests and properties of a policy; every mistake in them is reported."""
     hooks = {item.hook.text for item in file.items if isinstance(item, t.BlockItem)}
     checker = _Checker(declarations, expressions, hooks)
     tests: list[c.TestCase] = []
@@ -54,7 +43,7 @@ def check_promises(
                 properties += checker.property(item)
             case _:
                 pass
-    return Promises(tuple(tests), tuple(properties))
+    return tuple(tests), tuple(properties)
 
 
 def _on_one_line(span: Span) -> str:

@@ -139,7 +139,7 @@ def _check_on(
     from policyc.check import check_text
     from policyc.check.kernels import check_kernels
 
-    result = check_text(data, name, profiles=profiles or ("testrun",), target=target)
+    result = check_text(data, name, profiles=profiles or ("testrun",), target=target, library=True)
     if result.plan is None:
         return result, (), []
     verdicts, said = check_kernels(result, kernels, profiles)

@@ -145,10 +145,11 @@ def _check_meaning(source: Source, file: PolicyFile, text: str) -> None:
 
 def _print_diff(data: bytes, text: str, name: str) -> None:
     import difflib
+    from io import StringIO
 
     place = terminal()
-    old = data.decode("utf-8", "replace").splitlines(keepends=True)
-    new = text.splitlines(keepends=True)
+    old = StringIO(data.decode("utf-8", "replace"), newline="\n").readlines()
+    new = StringIO(text, newline="\n").readlines()
     styles = {"-": "31", "+": "32", "@": "36"}
     for line in difflib.unified_diff(old, new, name, f"{name} (formatted)"):
         shown = visible_lines(line.rstrip("\r\n"))

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from policyc.plan.nodes import ConstValue, Expr, HookName, Node
+from policyc.plan.nodes import (
+    RESULT,
+    RESULT_HOT_THRESHOLD,
+    ConstValue,
+    Expr,
+    HookName,
+    Node,
+)
 
 __all__ = [
     "RESULT",
@@ -27,12 +34,6 @@ __all__ = [
     "Step",
     "TestCase",
 ]
-
-#: The attribute that is the answer: an order set (thp) or a bool (numa); never absent.
-RESULT = "result"
-
-#: The attribute that is the hot threshold of a numa answer, a duration that may be absent.
-RESULT_HOT_THRESHOLD = "result.hot_threshold"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_ORDERS",
     "MAX_CGROUP_LEVELS",
+    "RESULT",
+    "RESULT_HOT_THRESHOLD",
     "Action",
     "Allow",
     "And",
@@ -69,6 +71,12 @@ ALL_ORDERS = (1 << 64) - 1
 #: How many levels `under` and scopes look at: the cgroup itself and its nearest ancestors.
 #: The verifier needs a bound; every executor has the same one.
 MAX_CGROUP_LEVELS = 32
+
+#: The attribute that is the answer, in properties: an order set (thp) or a bool (numa).
+RESULT = "result"
+
+#: The attribute that is the hot threshold of a numa answer, in properties; it may be absent.
+RESULT_HOT_THRESHOLD = "result.hot_threshold"
 
 ConstValue: TypeAlias = bool | int | bytes | str
 

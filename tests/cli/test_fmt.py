@@ -53,6 +53,14 @@ def test_check_and_diff_write_nothing(tmp_path: Path) -> None:
         assert (result.exit_code, result.output) == (0, "")
 
 
+def test_the_diff_has_the_lines_of_the_file() -> None:
+    # Other characters end lines in Python, but not in a policy.
+    text = UGLY.replace("# end", "# a\u2028b\x0cc")
+    result = invoke("fmt", "--diff", "-", stdin=text)
+    assert "No newline" not in result.stdout
+    assert sum(line.startswith("-") for line in result.stdout.splitlines()) == 2
+
+
 def test_a_file_with_syntax_errors_is_left_alone_and_the_others_are_not(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     broken, fine = tmp_path / "a.thp", tmp_path / "deep" / "b.thp"

@@ -25,6 +25,21 @@ EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/**/*.thp"))
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_.%]+|[=!<>]=|\S')
 
 
+#: Items that random policies have none of.
+MORE = (
+    'import "a.thp";',
+    'import "b/c.thp" as c;',
+    'import "d.thp" (one, two, three);',
+    'test "empty" for numa { }',
+    'test "t" for thp { given cgroup = "/a", orders = all - pmd | 16K; expect deny; }',
+    'test "u" for thp { set s = { "a", "b" }; set s = { }; param p = 5%; given vma.size = 2M; }',
+    'test "v" for thp { expect allow ..64K; expect balance, hot_threshold = 1s; expect off; }',
+    'property "p" for thp: (a implies b) and c implies (d implies not (pmd in result));',
+    'property "q" for numa: result;',
+    'property "r" for thp: (highest(result)) > 64K;',
+)
+
+
 def parsed(text: str) -> t.PolicyFile:
     diagnostics = Diagnostics()
     file = parse(Source("test.thp", text), diagnostics)
@@ -54,10 +69,11 @@ def with_comments(text: str, seed: int, density: float) -> str:
 @settings(max_examples=250, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1000), st.sampled_from((0.0, 0.02, 0.1, 0.5)))
 def test_meaning_comments_and_form_survive(policy: int, seed: int, density: float) -> None:
-    file = policy_of_seed(policy).file
-    text = with_comments(format_policy(file), seed, density)
+    more = random.Random(seed).sample(MORE, seed % 4)
+    plain = format_policy(policy_of_seed(policy).file) + "".join(more)
+    text = with_comments(plain, seed, density)
     once = formatted(text)
-    assert skeleton(parsed(once)) == skeleton(file), text
+    assert skeleton(parsed(once)) == skeleton(parsed(plain)), text
     assert sorted(comments_of(Source("", once))) == sorted(comments_of(Source("", text))), text
     assert formatted(once) == once, text
     assert "\n\n\n" not in once
