@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from policyc.runtime.units import spell_value
@@ -141,6 +142,8 @@ _SUMMARY = """\
 errors: `name`, `description`, `nodes`, `cpus`, `machine_memory` and `memory` (bytes; a shared VMA
 counts once), `cgroups`, `processes`, `threads`, `touches` and `seconds` (both are estimates unless
 a rate and a duration say them), `estimated`."""
+
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 _REFERENCE = r"^\$[A-Za-z_][A-Za-z0-9_-]*$"
 _SIZE = r"^[0-9][0-9_]*(B|[KMGTP]|[KMGTP]iB)?$"
@@ -308,11 +311,12 @@ def _of_pattern(pattern: Pattern) -> dict[str, Any]:
         then["oneOf"] = [{"required": [key]} for key in ("touches", "passes", "duration")]
     elif "duration" in known:
         then["required"] = ["duration"]
-    return {"if": {"properties": {"pattern": {"const": pattern.value}}}, "then": then}
+    given = {"properties": {"pattern": {"const": pattern.value}}, "required": ["pattern"]}
+    return {"if": given, "then": then}
 
 
 def _schema(field: Field) -> dict[str, Any]:
-    about = {"description": field.meaning}
+    about = {"description": _LINK.sub(r"\1", field.meaning)}
     below = {"$ref": f"#/$defs/table_{field.table}"}
     match field.kind:
         case Kind.TABLE:

@@ -105,6 +105,7 @@ class _Linker:
     def __init__(self, diagnostics: Diagnostics, read: Read) -> None:
         self.diagnostics = diagnostics
         self.read = read
+        self.root: _Module | None = None
         self.modules: dict[str, _Module | None] = {}
         self.loading: list[tuple[str, t.ImportItem | None]] = []
         self.broken: set[str] = set()
@@ -113,7 +114,7 @@ class _Linker:
         """The whole policy."""
         key = os.path.realpath(file.source.name)
         self.loading.append((key, None))
-        root = self._module(key, file)
+        root = self.root = self._module(key, file)
         imported = self._name_all(root)
         items: list[t.Item] = []
         others = [module for module in self.modules.values() if module is not None]
@@ -156,8 +157,7 @@ class _Linker:
                 related=(Label(first[other.key].path.span, "imported here first"),),
                 help="make one import of them",
             )
-            return
-        if other is not None:
+        elif other is not None:
             first[other.key] = item
             module.others.append((item, other))
         if item.names is not None:
@@ -369,11 +369,9 @@ class _Linker:
             yield replace(changed, name=t.Name(unique_name, item.name.span))
 
     def _renamer(self, module: _Module) -> Rename:
+        modules = [other for other in (self.root, *self.modules.values()) if other is not None]
         everything = {
-            definition.unique_name
-            for other in self.modules.values()
-            if other is not None
-            for definition in other.own.values()
+            definition.unique_name for other in modules for definition in other.own.values()
         }
 
         def rename(text: str, span: Span) -> str:

@@ -42,7 +42,14 @@ __all__ = ["command"]
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
     help="The cgroup that stands for the root of the workload's; /sys/fs/cgroup, for policies "
-    "that name paths.  [default: policyc-workload, made for the run]",
+    "that name paths.  [default: one of its own, made for the run]",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    help="Wait after the cgroups are made, so that a policy that is attached finds them.",
 )
 @click.option("--model", is_flag=True, help="Simulate it too, and show the model beside.")
 @click.option(
@@ -58,6 +65,7 @@ def command(
     overrides: tuple[str, ...],
     apply: bool,
     cgroup_root: Path | None,
+    wait: float,
     model: bool,
     policy: str | None,
     as_json: bool,
@@ -87,7 +95,7 @@ def command(
     workload = _workload(file, overrides)
     simulated = _model(policy) if model else None
     with _ended_by_signals(), _progress() as progress:
-        outcome = _run(workload, cgroup_root, apply, progress)
+        outcome = _run(workload, cgroup_root=cgroup_root, apply=apply, wait=wait, progress=progress)
     document = outcome.document()
     if simulated is not None:
         document["runs"].append(simulated(workload))
@@ -139,13 +147,11 @@ def _model(policy_file: str | None) -> Callable[[Workload], dict[str, Any]]:
     return simulated
 
 
-def _run(
-    workload: Workload, root: Path | None, apply: bool, progress: Callable[[float], None] | None
-) -> Outcome:
+def _run(workload: Workload, **options: Any) -> Outcome:
     from policyc.simulate.workload.runner import Missing, run
 
     try:
-        return run(workload, cgroup_root=root, apply=apply, progress=progress)
+        return run(workload, **options)
     except Missing as error:
         raise Failure(str(error), MISSING, error.advice) from None
     except OSError as error:

@@ -1,4 +1,7 @@
-"""Every diagnostic code, with its title and severity. docs/errors has a page for each."""
+"""Every diagnostic code, with its title and severity.
+
+docs/errors has a page for each code of the checker, docs/lint for each of `policyc lint`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import NamedTuple
 
 from policyc.diagnostics.model import Severity
 
-__all__ = ["CODES", "CodeInfo"]
+__all__ = ["CODES", "LINT_CODES", "CodeInfo"]
 
 
 class CodeInfo(NamedTuple):
@@ -127,4 +130,41 @@ CODES: dict[str, CodeInfo] = {
         (Severity.NOTE, _NOTES),
     )
     for code, title in sorted(table.items())
+}
+
+_LINT_WARNINGS = {
+    "PL001": "hot threshold without memory tiering",
+    "PL002": "shrinker with a limit that no page exceeds",
+    "PL003": "khugepaged limit that smaller folios cannot use",
+    "PL004": "cgroup decides about shared memory",
+    "PL006": "PMD answer to a request for smaller orders",
+    "PL008": "open range admits sizes that the host block leaves off",
+    "PL009": "size is switched on and never allowed",
+    "PL010": "thp rules on a machine without huge pages",
+    "PL011": "declaration is never used",
+    "PL012": "name is nearly another",
+    "PL013": "rollout to all or to none",
+    "PL015": "constant beyond what the kernel can have",
+    "PL018": "pressure is looked at too late",
+    "PL020": "comparison with true or false",
+    "PL021": "lint comment without effect",
+}
+
+_LINT_NOTES = {
+    "PL005": "interface takes one order of several",
+    "PL007": "program for one memory cgroup on an inner cgroup",
+    "PL014": "rule for smaps only",
+    "PL016": "MADV_COLLAPSE is denied",
+    "PL017": "task name may be cut off",
+    "PL019": "rule answers like otherwise",
+    "PL022": "lint comment without a reason",
+}
+
+LINT_CODES: dict[str, CodeInfo] = {
+    info.code: info
+    for info in sorted(
+        CodeInfo(code, title, severity)
+        for severity, table in ((Severity.WARNING, _LINT_WARNINGS), (Severity.NOTE, _LINT_NOTES))
+        for code, title in table.items()
+    )
 }

@@ -53,9 +53,9 @@ class Diagnostic:
     @property
     def severity(self) -> Severity:
         """The severity, which belongs to the code."""
-        from policyc.diagnostics.codes import CODES
+        from policyc.diagnostics.codes import CODES, LINT_CODES
 
-        return CODES[self.code].severity
+        return (CODES.get(self.code) or LINT_CODES[self.code]).severity
 
 
 class PolicyError(Exception):

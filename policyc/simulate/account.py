@@ -57,6 +57,7 @@ def _figures(host: Host, recorder: Recorder, cgroup: CgroupState) -> Figures:
     some, full = recorder.highest.get(cgroup.path, (0, 0))
     ends = [process.ended for process in processes if process.ended is not None]
     unfinished = any(p.alive and p.ended is None and p.parent is None for p in processes)
+    folios, nodes = _places(areas)
     return Figures(
         counters={name: cgroup.counters[name] for name in COUNTERS},
         memory_bytes=cgroup.usage * size,
@@ -64,13 +65,8 @@ def _figures(host: Host, recorder: Recorder, cgroup: CgroupState) -> Figures:
         memory_mean_bytes=round(recorder.weight[cgroup.path] * size / max(1, recorder.length)),
         bloat_bytes=sum(area.unfilled for area in areas) * size + _lingering(cgroup) * size,
         swap_bytes=cgroup.swap * size,
-        huge_bytes_by_order={
-            order: sum(area.by_order[order] for area in areas) * size
-            for order in range(1, host.pmd_order + 1)
-        },
-        bytes_by_node=tuple(
-            sum(area.by_node[node] for area in areas) * size for node in range(len(host.nodes))
-        ),
+        huge_bytes_by_order={order: folios[order] * size for order in range(1, host.pmd_order + 1)},
+        bytes_by_node=tuple(nodes[node] * size for node in range(len(host.nodes))),
         faults_by_order={order: orders[order] for order in sorted(orders)},
         touches=round(sum(process.touches for process in processes)),
         run_seconds=(host.now if unfinished or not ends else max(ends)) / SECOND,
@@ -92,6 +88,18 @@ def _areas(processes: list[ProcessState]) -> list[Area]:
         if process.alive:
             found += [area for area in process.areas.values() if area.process is process]
     return found
+
+
+def _places(areas: list[Area]) -> tuple[Counter[int], Counter[int]]:
+    """Pages by the order of their folio, and by node; what a fork shares is there once."""
+    orders, nodes = Counter[int](), Counter[int]()
+    for area in areas:
+        orders.update(dict(enumerate(area.by_order)))
+        nodes.update(dict(enumerate(area.by_node)))
+        if area.borrowed is not None:
+            orders.subtract(area.folio[area.borrowed].tolist())
+            nodes.subtract(area.node[area.borrowed].tolist())
+    return orders, nodes
 
 
 def _lingering(cgroup: CgroupState) -> int:

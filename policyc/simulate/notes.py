@@ -84,7 +84,7 @@ def _narrow_notes(machine: Machine, workload: Workload) -> list[str]:
             "have no effect (thp.enabled[64K] and so on)"
         )
     advised = any(v.advice == "hugepage" for p in workload.processes for v in p.vmas)
-    if thp.enabled == "madvise" and not advised:
+    if thp.enabled == "madvise" and not advised and "always" not in thp.sizes.values():
         notes.append(
             "thp.enabled is madvise and no mapping is advised: faults use base pages "
             "whatever the policy says"

@@ -21,6 +21,16 @@ class Compared:
     rows: tuple[Row, ...]
     model_killed: bool
 
+    @property
+    def wrong(self) -> tuple[Row, ...]:
+        """The figures that differ by more than they may; none of a process that is killed."""
+        if self.case.killed:
+            return ()
+        return tuple(row for row in self.rows if not self._is_right(row))
+
+    def _is_right(self, row: Row) -> bool:
+        return row.name in self.case.apart or row.within(self.allowed(row.name))
+
     def allowed(self, name: str) -> float:
         """By how much a figure may differ."""
         spread = self.case.spreads.get(name)
@@ -53,10 +63,11 @@ def listing(found: Sequence[Compared]) -> str:
             continue
         for row, cells in zip(each.rows, table(each.rows), strict=True):
             where, name, kernel, model, error = cells
-            marked = "" if row.within(each.allowed(row.name)) else "  !"
             spread = each.case.spreads.get(row.name)
-            why = f"  ({spread.share:.0%}: {spread.why})" if spread and error else ""
-            lines.append(
-                f"    {where:10} {name:28} {kernel:>14} {model:>14} {error:>9}{marked}{why}"
-            )
+            why = "  !" if row in each.wrong else ""
+            if error and row.name in each.case.apart:
+                why = f"  not compared: {each.case.apart[row.name]}"
+            elif error and spread:
+                why += f"  up to {spread.share:.0%}: {spread.why}"
+            lines.append(f"    {where:10} {name:28} {kernel:>14} {model:>14} {error:>9}{why}")
     return "\n".join(lines)

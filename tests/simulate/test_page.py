@@ -111,6 +111,15 @@ def test_long_timelines_are_thinned() -> None:
     assert seconds[-1] > 49_900
 
 
+def test_only_the_largest_cgroups_have_a_line() -> None:
+    series = {f"cgroup./pod-{number}": (0.0, float(number)) for number in range(1000)}
+    made = run("many", timeline=Timeline(seconds=(0.0, 1.0), series=series))
+    data = re.search(r'id="data">(.*?)</script>', page(report(column("many", made))))
+    assert data is not None
+    shown = json.loads(data[1])["runs"][0]["series"]
+    assert sorted(shown) == [f"cgroup./pod-{number}" for number in range(992, 1000)]
+
+
 def test_runs_without_figures_make_a_page() -> None:
     empty = run("never", figures(memory=0, seconds=0, touches=0), timeline=Timeline(), cgroups={})
     assert "stock settings" in page(report(column("never", empty), policy="", file="", profile=""))

@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policyc.simulate.engine import simulate
 from policyc.simulate.model.pressure import HZ, PERIOD, Pressure, calc_averages, collect
-
-SECOND = 1_000_000_000
+from policyc.simulate.workload.specification import (
+    SECOND,
+    Cgroup,
+    Machine,
+    Node,
+    Pattern,
+    Phase,
+    Process,
+    Thp,
+    Vma,
+    Workload,
+)
 
 
 def test_the_period_is_a_jiffy_longer_than_two_seconds() -> None:
@@ -102,8 +113,8 @@ def _host(cpus: int, *stalls: tuple[int, float]) -> Any:
         SimpleNamespace(
             threads=threads,
             stalled=stalled * SECOND,
-            alive=True,
-            running=True,
+            cpu_time=(threads - stalled) * SECOND,
+            ended=None,
             notes={},
             cgroup=root,
         )
@@ -146,3 +157,48 @@ def test_a_long_sleep_is_spread_over_the_ticks_it_lasts() -> None:
         collect(cast(Any, host), tick * SECOND, (tick + 1) * SECOND)
         host.processes[0].stalled = 0.0
     assert host.psi.total == [2 * SECOND, 2 * SECOND]
+
+
+def test_an_idle_task_hardly_counts() -> None:
+    # One CPU is busy all of the second, on the other a task ran for 5 ms and stood still for
+    # 5 ms: collect_percpu_times weighs its 0.5 % with the 1 % that it was not idle.
+    host = _host(2, (1, 0.0), (1, 0.005))
+    host.processes[1].cpu_time = 0.005 * SECOND
+    collect(cast(Any, host), 0, SECOND)
+    assert host.psi.total[0] == round(0.005 * 0.01 / 1.01 * SECOND)
+
+
+def test_who_has_ended_is_not_delayed() -> None:
+    host = _host(1, (1, 0.5))
+    for tick in range(3):
+        collect(cast(Any, host), tick * SECOND, (tick + 1) * SECOND)
+        # Nobody sets back the time of a process that has ended.
+        host.processes[0].ended = tick * SECOND
+    assert host.psi.total == [SECOND // 2, SECOND // 2]
+
+
+def test_who_waits_for_memory_high_all_the_time_has_full_pressure() -> None:
+    # 64 MiB are written where 8 are allowed and nothing can be reclaimed: each batch of 64
+    # pages waits two seconds, so after a minute avg10 is near 1 - e ** -6 of 100 %.
+    workload = Workload(
+        name="throttled",
+        duration=60 * SECOND,
+        machine=Machine(nodes=(Node(memory=1 << 30, cpus=4),), thp=Thp(enabled="never")),
+        cgroups=(Cgroup(path="/a", memory_high=8 << 20), Cgroup(path="/b")),
+        processes=tuple(
+            Process(
+                name=f"p{path[1:]}",
+                cgroup=path,
+                vmas=(Vma(name="heap", size=64 << 20),),
+                phases=(Phase(pattern=Pattern.SEQUENTIAL, vma="heap", duration=60 * SECOND),),
+            )
+            for path in ("/a", "/b")
+        ),
+    )
+    run = simulate(workload, name="throttled")
+    assert run.cgroups["/a"].pressure_full > 97
+    assert run.cgroups["/b"].pressure_some == 0
+    # Of two threads on four CPUs one stands still.
+    assert run.total.pressure_some == pytest.approx(50, abs=1)
+    assert run.total.pressure_full == pytest.approx(50, abs=1)
+    assert run.cgroups["/a"].counters["memory_high"] > 0

@@ -44,39 +44,45 @@ def read(*lines: str) -> list[Event]:
             1,
         ),
         (
-            "known 5104 23815.873812: page-faults:  7ffa65cf7000 _nl_C (/lib/libc.so.6)  "
-            "7ffa65d29dcc _dl_relocate (/lib/ld.so)\n",
+            (
+                "known 5104 23815.873812: page-faults:  7ffa65cf7000 _nl_C (/lib/libc.so.6)  "
+                "7ffa65d29dcc _dl_relocate (/lib/ld.so)\n"
+            ),
             5104,
             5104,
             None,
         ),
         ("5104/5104 23815.873812: major-faults: 7ffa65cf7000\n", 5104, 5104, None),
         (
-            "known 5104/5104 [001] 23815.873812: exceptions:page_fault_user: "
-            "address=0x7ffa65cf7000 ip=0x7ffa65d29dcc error_code=0x6\n",
+            (
+                "known 5104/5104 [001] 23815.873812: exceptions:page_fault_user: "
+                "address=0x7ffa65cf7000 ip=0x7ffa65d29dcc error_code=0x6\n"
+            ),
             5104,
             5104,
             1,
         ),
         (
-            " known-5104  [001] d..1. 23815.873812: page_fault_user: address=0x7ffa65cf7000 "
-            "ip=0x7 error_code=0x6\n",
+            (
+                " known-5104  [001] d..1. 23815.873812: page_fault_user: address=0x7ffa65cf7000 "
+                "ip=0x7 error_code=0x6\n"
+            ),
             5104,
             5104,
             1,
         ),
         (
-            " known-5107 ( 5104) [001] .... 23815.873812: page_fault_user: "
-            "address=0x7ffa65cf7000 ip=0x7 error_code=0x6\n",
+            (
+                " known-5107 ( 5104) [001] .... 23815.873812: page_fault_user: "
+                "address=0x7ffa65cf7000 ip=0x7 error_code=0x6\n"
+            ),
             5104,
             5107,
             1,
         ),
     ],
 )
-def test_a_fault_is_read_from_every_layout(
-    line: str, pid: int, tid: int, cpu: int | None
-) -> None:
+def test_a_fault_is_read_from_every_layout(line: str, pid: int, tid: int, cpu: int | None) -> None:
     (fault,) = read(line)
     assert isinstance(fault, Fault)
     assert (fault.pid, fault.tid, fault.cpu) == (pid, tid, cpu)

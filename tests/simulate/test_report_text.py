@@ -13,7 +13,7 @@ from policyc.simulate.report.verdict import verdict
 from policyc.simulate.results import Figures
 from policyc.simulate.spelling import spell, spell_bytes, spell_count, spell_order, spell_seconds
 from policyc.simulate.workload.specification import GIB, MIB
-from tests.simulate.made import column, figures, policy_run, report, run
+from tests.simulate.made import RULES, column, figures, policy_run, report, run
 
 TRADE = (
     "A trade-off: 26.7% less memory than stock always, but 9.1% slower; "
@@ -42,7 +42,7 @@ def first_line(ours: Figures, **baselines: Figures) -> str:
             0,
             TRADE,
         ),
-        (3.0, 45, 1, "Bad: 1 OOM kill, but no OOM kill with never."),
+        (3.0, 45, 1, "Bad: 1 OOM kill, but no OOM kill with always."),
     ],
 )
 def test_the_judgement(memory: float, seconds: float, oom: int, said: str) -> None:
@@ -98,6 +98,21 @@ def test_what_is_compared() -> None:
     assert lines[2] == "compared with never: the same memory, as fast, no OOM kill"
 
 
+def test_a_policy_that_only_balances_is_compared_with_numa_settings() -> None:
+    from dataclasses import replace
+
+    rules = (replace(RULES[0], hook="numa"),)
+    names = ("never", "madvise", "always", "numab0", "numab1")
+    made = report(
+        column("n", run("n", policy=True, rules=rules), baseline=False),
+        *(column(name, run(name)) for name in names),
+    )
+    lines = verdict(made)
+    assert lines[0].endswith("those of stock numab0, numab1, always and 2 more.")
+    assert lines[1].startswith("compared with numab0: ")
+    assert lines[2].startswith("compared with numab1: ")
+
+
 def test_a_sweep_of_the_workload_is_compared_with_its_like() -> None:
     small, large = (("size", "1G"),), (("size", "2G"),)
     made = report(
@@ -107,7 +122,20 @@ def test_a_sweep_of_the_workload_is_compared_with_its_like() -> None:
         column("never", run("never", figures(memory=GIB)), setting=small),
         sweeps=("size",),
     )
-    assert verdict(made)[0].startswith("No difference")
+    assert verdict(made)[0].startswith("fleet size=1G: No difference")
+    assert verdict(made)[-1] == (
+        "of the swept values: 50.0% less memory with fleet size=1G than with fleet size=2G"
+    )
+
+
+def test_swept_values_that_do_nothing() -> None:
+    made = report(
+        column("fleet", run("fleet"), baseline=False, setting=(("ceiling", "5%"),)),
+        column("fleet", run("fleet"), baseline=False, setting=(("ceiling", "9%"),)),
+        column("never", run("never")),
+        sweeps=("ceiling",),
+    )
+    assert verdict(made)[-1] == "the swept values make no difference to memory and speed"
 
 
 def test_baselines_alone() -> None:

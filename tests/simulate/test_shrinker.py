@@ -115,3 +115,14 @@ def test_reclaim_gets_to_all_of_a_queue_where_nothing_else_helps(number: int) ->
     area = hosts.area(host, hosts.process(host), number * 2 * MIB)
     hosts.huge(host, area, range(number), 12)
     assert reclaim(host, None, number * 500, process=None) == number * 500
+
+
+def test_a_long_queue_forgets_what_was_freed() -> None:
+    host = hosts.host(khugepaged=Khugepaged(max_ptes_none=409))
+    area = hosts.area(host, hosts.process(host), 64 * MIB)
+    for _ in range(underused.LONG // 32):
+        hosts.huge(host, area, range(32), 12)
+        folios.release(host, area, hosts.np.arange(area.length))
+    hosts.huge(host, area, range(8, 4, -1), 12)
+    underused.tidy(host.root)
+    assert [block for _, block in host.root.queue] == [8, 7, 6, 5]

@@ -39,7 +39,7 @@ def formatted(text: str) -> str:
 
 def with_comments(text: str, seed: int, density: float) -> str:
     """The tokens of a policy with comments and line ends at random between them."""
-    choices = random.Random(seed)  # noqa: S311 - not a secret
+    choices = random.Random(seed)
     parts: list[str] = []
     for number, token in enumerate(_TOKEN.findall(text)):
         parts.append(token)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policyc.simulate.model import patterns
 from policyc.simulate.model.area import LARGEST, Area, Pages
 from policyc.simulate.model.host import Host
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import SECOND
 
 __all__ = ["coldest"]
 
-#: How long a list is used before it is made again, nanoseconds.
+#: How long a list is used before it is made again, nanoseconds for each 2**20 pages.
 STALE = 5 * SECOND
 
 #: A list has this share of the pages of an area, and at least so many.
@@ -74,7 +74,7 @@ def _offer(host: Host, area: Area, number: int, node: int | None) -> _List | Non
     if (
         not isinstance(found, _List)
         or found.version != area.version
-        or found.made + STALE < host.now
+        or found.made + STALE * max(1, area.resident >> 20) < host.now
         or not _skip_gone(area, found, node)
     ):
         found = _rank(host, area, node)

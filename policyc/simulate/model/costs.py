@@ -36,6 +36,10 @@ class Costs:
     migrate: float = 2_000.0
     #: Copying, a byte: 5 GB/s, read and write of one core.
     copy_byte: float = 0.2
+    #: The share of migrations by hint faults that fail, for each other thread of the process
+    #: that may hold the folio's lock or a reference (migrate_pages with MIGRATE_ASYNC does
+    #: not wait). Calibrated on NUMAB2 in the 8 GB row of the kmmscand table: 30 % with 64.
+    contended: float = 0.00564
     #: The same in the migration thread of kmmscand: 11.19 s for the 2,097,152 pages of the
     #: 8 GB run that the cover letter of its V0 breaks up (1 December 2024).
     daemon_migrate: float = 5_300.0
@@ -49,7 +53,9 @@ class Costs:
     swap_out: float = 20_000.0
     #: Reading a page from swap: a read of an NVMe SSD.
     swap_in: float = 90_000.0
-    #: A page walk that finds its entries in the caches, and one that goes to memory.
+    #: A page walk that finds its entries in the caches, and one that goes to memory, of which
+    #: out-of-order execution hides more than half. Not fitted: what is predicted of NUMAB2 and
+    #: kmmscand in the table of the latter stays within 10 % from 27 to 45 ns.
     walk_cached: float = 8.0
     walk_memory: float = 30.0
     #: Entries of the second-level TLB come with the machine (`tlb_entries`).

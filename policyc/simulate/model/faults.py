@@ -162,8 +162,10 @@ def _could_be_huge(area: Area, blocks: Pages) -> Bools:
 
 
 def _huge_zero(fault: _Fault, blocks: Pages) -> None:
+    if not any(area.zero_mapped for area in fault.host.areas()):
+        # There is one for all; it is freed when nobody maps it (get_huge_zero_folio).
+        fault.count("thp_zero_page_alloc")
     folios.map_huge_zero(fault.area, blocks)
-    fault.count("thp_zero_page_alloc", len(blocks))
     fault.pay(len(blocks), fault.host.costs.fault)
 
 
@@ -183,8 +185,8 @@ def _huge_in_order(fault: _Fault, pages: Pages, written: Bools, blocks: Pages, h
         wanted = blocks[number:run]
         got, limited = _huge(fault, wanted)
         number += got
-        if got == len(wanted):
-            continue
+        if got == len(wanted) or (got and limited):
+            continue  # where a limit is in the way, the next one reclaims for itself
         # Out of huge pages all others fall back too; out of a limit, the next one may not,
         # since the base pages of this one make reclaim free some.
         failed = 1 if limited else run - number
@@ -207,7 +209,8 @@ def _huge(fault: _Fault, blocks: Pages) -> tuple[int, bool]:
     got = fault.allocate(blocks[:allowed] * area.block, area.order)
     if got < allowed and _may_reclaim(host, area):
         got += _compacted(fault, blocks[got:allowed])
-    fault.count("thp_fault_alloc", got)
+    if area.vma.kind == "anon":  # shmem has thp_file_alloc (shmem_alloc_and_add_folio)
+        fault.count("thp_fault_alloc", got)
     fault.pay(got, fault.cost(area.order), area.order)
     return got, got == allowed < len(blocks)
 
@@ -315,23 +318,24 @@ def _replace_zero(fault: _Fault, pages: Pages) -> None:
 
 def _copy(fault: _Fault, pages: Pages) -> None:
     """Writes to pages that are shared since a fork (wp_page_copy)."""
-    done = 0
-    costs = fault.host.costs
-    while done < len(pages) and fault.process.alive:
-        wanted = pages[done : done + max(0, room(fault.area.process.cgroup))]
+    area, costs = fault.area, fault.host.costs
+    while len(pages) and fault.process.alive:
+        wanted = pages[: max(0, room(area.process.cgroup))]
         taken = 0
         for node in fault.zonelist:
             got = node.free.allocate(0, len(wanted) - taken)
             if got:
-                part = wanted[taken : taken + got]
-                copy_on_write(fault.host, fault.area, part, node.index)
+                copy_on_write(fault.host, area, wanted[taken : taken + got], node.index)
             taken += got
             if taken == len(wanted):
                 break
         fault.pay(taken, costs.fault + costs.copy_byte * fault.host.page_size, 0)
-        done += taken
-        if done < len(pages):
-            _make_room(fault, len(pages) - done, limited=taken == len(wanted))
+        pages = pages[taken:]
+        if len(pages):
+            _make_room(fault, len(pages), limited=taken == len(wanted))
+            # Reclaim may have swapped some of them out.
+            assert area.cow is not None
+            pages = pages[(area.folio[pages] <= LARGEST) & area.cow[pages]]
 
 
 def _swap_in(fault: _Fault, pages: Pages) -> None:

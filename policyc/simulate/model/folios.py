@@ -344,7 +344,7 @@ def collapse(host: Host, area: Area, start: int, order: int, node: int) -> bool:
 
 
 def migrate(host: Host, area: Area, pages: Pages, node: int) -> int:
-    """Move pages to a node, large folios as a whole; how many pages were moved.
+    """Move pages, each named once, to a node, large folios as a whole; how many were moved.
 
     As many as there is room for. Pages that are there already are passed over.
     """
@@ -352,8 +352,11 @@ def migrate(host: Host, area: Area, pages: Pages, node: int) -> int:
     if area.borrowed is not None:
         pages = pages[~area.borrowed[pages]]
     moved = 0
-    for order in np.unique(area.folio[pages]).tolist():
-        heads = np.unique(pages[area.folio[pages] == order] >> order) << order
+    orders = area.folio[pages]
+    for order in np.flatnonzero(np.bincount(orders)).tolist():
+        heads = pages[orders == order]
+        if order:
+            heads = np.unique(heads >> order) << order
         got = host.nodes[node].free.allocate(order, len(heads))
         every = whole(heads[:got], order)
         sources = np.bincount(area.node[every], minlength=len(area.by_node))

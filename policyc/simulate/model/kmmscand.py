@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from policyc.simulate.model import folios, kswapd
+from policyc.simulate.model import folios, kswapd, patterns
 from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.tiering import TIERING
 from policyc.simulate.model.watermarks import watermarks
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import GIB, MIB, MILLISECOND
 
 if TYPE_CHECKING:
@@ -125,7 +124,10 @@ class KmmscanDaemon:
             now = max(slot.next, self._free_at)
             if now > until:
                 break
+            idle = not any(each.pending for _, each in slots)
             self._free_at = now + round(self._scan(host, process, slot, now))
+            if idle:  # the other thread sleeps until there is something to migrate
+                self._migrated = max(self._migrated, float(self._free_at))
             slot.next = self._free_at + slot.rate.period * MILLISECOND
             # The daemon sleeps between its rounds.
             slot.next = -(-slot.next // settings.scan_sleep) * settings.scan_sleep
@@ -191,29 +193,33 @@ class KmmscanDaemon:
         if fast == area.resident:
             kept.last = now
             return 0
-        slow = np.zeros(256, np.bool_)
-        slow[[node.index for node in host.nodes if not node.top_tier]] = True
-        pages = np.flatnonzero((area.folio <= LARGEST) & slow[area.node])
-        waiting = kept.queued[pages]
-        hot = pages[~waiting]
+        present = area.folio <= LARGEST
+        slow = np.zeros(area.length, np.bool_)
+        for node in host.nodes:
+            if not node.top_tier and area.by_node[node.index]:
+                slow |= area.node == node.index
+        slow &= present
+        number = area.resident - fast
+        hot = np.flatnonzero(slow & ~kept.queued)
+        waiting = number - len(hot)
         # A folio that was never made idle counts as accessed.
         old = kept.seen[hot]
         if old.any():
             touched = patterns.accessed_since(area, hot[old], kept.last, now, host.rng)
-            hot = np.concatenate([hot[~old], hot[old][touched]])
-            hot.sort()
-        again = pages[waiting]
+            hot = np.sort(np.concatenate([hot[~old], hot[old][touched]]))
         accessed = len(hot)
-        if len(again):
-            sample = again[:: max(1, len(again) // _SAMPLE)]
-            share = patterns.accessed_since(area, sample, kept.last, now, host.rng).mean()
-            accessed += round(float(share) * len(again))
-        kept.seen[pages] = True
+        if waiting:
+            sample = np.arange(area.first, area.end, max(1, area.pages // _SAMPLE))
+            sample = sample[slow[sample] & kept.queued[sample]]
+            if len(sample):
+                share = patterns.accessed_since(area, sample, kept.last, now, host.rng).mean()
+                accessed += round(float(share) * waiting)
+        kept.seen |= slow
         kept.last = now
         kept.queued[hot] = True
         count("kmmscand_slowtier", accessed)
         count("kmmscand_migadded", len(hot))
-        count("kmmscand_idlepage", len(pages) - accessed)
+        count("kmmscand_idlepage", number - accessed)
         if len(hot):
             slot.pending.append((area, hot))
         return accessed
@@ -224,7 +230,7 @@ class KmmscanDaemon:
         """Move what the lists hold, as far as one CPU gets; then sleep 20 ms."""
         settings = host.machine.kmmscand
         if not any(slot.pending for _, slot in slots):
-            self._migrated = max(self._migrated, float(until - settings.migrate_sleep))
+            self._migrated = max(self._migrated, float(until))
             return
         left = until - self._migrated
         for process, slot in slots:
@@ -253,7 +259,7 @@ class KmmscanDaemon:
         orders = area.folio[pages]
         still = (orders <= LARGEST) & slow[area.node[pages]]
         heads = pages[still] >> orders[still] << orders[still]
-        heads = np.unique(heads)
+        heads = heads[np.flatnonzero(np.diff(heads, prepend=-1))]
         sizes = np.cumsum(np.left_shift(1, area.folio[heads].astype(np.int64)))
         room = max(0, host.nodes[node].free.free_pages - watermarks(host, node).high)
         fit = int(np.searchsorted(sizes, room, side="right"))

@@ -6,7 +6,7 @@ one, in tiering mode until the promotion one (`pgdat_balanced`).
 
 from __future__ import annotations
 
-from policyc.simulate.model import folios
+from policyc.simulate.model import folios, underused
 from policyc.simulate.model.cold import coldest
 from policyc.simulate.model.host import Host, NodeState
 from policyc.simulate.model.reclaim import (
@@ -56,6 +56,8 @@ class Kswapd:
         self._until = until
         if span <= 0:
             return
+        for cgroup in host.cgroups.values():
+            underused.tidy(cgroup)
         for node in host.nodes:
             marks = watermarks(host, node.index)
             if node.free.free_pages < marks.low:

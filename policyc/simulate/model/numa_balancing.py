@@ -49,7 +49,7 @@ class NumaBalancing:
             if not mode and state is None:
                 continue
             if not isinstance(state, Balanced):
-                state = process.notes["numa_balancing"] = self._enter(host, process)
+                state = process.notes["numa_balancing"] = self._enter(host, process, until)
             if mode:
                 self._scan(host, process, state, mode, until)
             for due in state.marks.take(host, until):
@@ -71,13 +71,15 @@ class NumaBalancing:
                 threshold = answer.hot_threshold
         return mode, max(1, threshold // MILLISECOND)
 
-    def _enter(self, host: Host, process: ProcessState) -> Balanced:
+    def _enter(self, host: Host, process: ProcessState, until: int) -> Balanced:
+        """A process that is seen for the first time: what it ran in this tick counts."""
         delay = host.machine.numa.scan_delay
+        ran = float((until - host.now) * max(1, process.threads))
         return Balanced(
             period=max(1, delay // MILLISECOND),
             statistics=FaultStatistics.make(len(host.nodes)),
             needed=float(delay),
-            cpu_seen=process.cpu_time,
+            cpu_seen=max(0.0, process.cpu_time - ran),
             seen=host.now,
         )
 

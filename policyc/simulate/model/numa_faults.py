@@ -88,7 +88,7 @@ class Faults:
 
     def targets(self, wanted: Bools) -> list[int]:
         """The nodes that wanted pages go to."""
-        found: list[int] = np.unique(self.target[wanted]).tolist()
+        found: list[int] = np.flatnonzero(np.bincount(self.target[wanted])).tolist()
         return found
 
 
@@ -107,13 +107,14 @@ def take_faults(
     hot threshold in ms, `promotion` the state of each node as a target.
     """
     area = due.area
-    for order in np.unique(due.orders).tolist():
+    for order in np.flatnonzero(np.bincount(due.orders)).tolist():
         folios.unprotect(area, folios.whole(due.heads[due.orders == order], order))
     due = due.part(np.flatnonzero(area.folio[due.heads] <= LARGEST))
     number = len(due.heads)
     if not number:
         return
     faults = _look(host, process, due, mode)
+    process.cgroup.count("pgfault", number)
     process.cgroup.count("numa_hint_faults", number)
     process.cgroup.count("numa_hint_faults_local", int(np.count_nonzero(faults.local)))
     process.kernel_time += number * host.costs.hint_fault
@@ -223,6 +224,10 @@ def _migrate(faults: Faults, wanted: Bools) -> Bools:
     count, costs = faults.process.cgroup.count, host.costs
     for node in faults.targets(wanted):
         chosen = np.flatnonzero(wanted & (faults.target == node))
+        if faults.state.threads > 1:
+            # Other threads hold the folio's lock or a reference, or it is off the LRU.
+            free = (1 - costs.contended) ** (faults.state.threads - 1)
+            chosen = chosen[host.rng.random(len(chosen)) < free]
         # The target keeps its high watermark (migrate_balanced_pgdat).
         room = max(0, host.nodes[node].free.free_pages - watermarks(host, node).high)
         fit = chosen[: _fitting(faults.sizes[chosen], room)]
@@ -279,7 +284,7 @@ def _record(faults: Faults, moved: Bools, failed: Bools) -> None:
     near = int(sizes[local].sum())
     state.local += near
     state.remote += int(sizes.sum()) - near
-    state.failed += int(faults.sizes[failed].sum())
+    state.failed += int(faults.sizes[failed & known].sum())
     state.statistics.add(memory, cpu, private, sizes)
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from policyc.simulate.model import folios
+from policyc.simulate.model import folios, patterns
 from policyc.simulate.model.area import LARGEST, Area, Bools, Bytes, Pages
 from policyc.simulate.model.host import Host, ProcessState, cpu_nodes
 from policyc.simulate.model.tiering import NORMAL, TIERING
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import MILLISECOND
 
 __all__ = ["Due", "Marker", "Marks"]
@@ -91,7 +90,7 @@ def _joined(queues: list[tuple[int, Due]]) -> list[tuple[int, Due]]:
 def _drawn(host: Host, area: Area, heads: Pages, orders: Bytes, now: int) -> Due:
     """When each folio is touched next: the first touch of any of its pages."""
     times = np.empty(len(heads))
-    for order in np.unique(orders).tolist():
+    for order in np.flatnonzero(np.bincount(orders)).tolist():
         chosen = np.flatnonzero(orders == order)
         pages = folios.whole(heads[chosen], order)
         inside = np.clip(pages, area.first, area.end - 1)

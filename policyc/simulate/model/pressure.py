@@ -144,41 +144,59 @@ def collect(host: Host, tick_start: int, now: int) -> None:
         some    = min(delayed / threads, 1)
         full    = (threads - min(productive, threads)) / threads
 
+    As the kernel weighs CPUs by how long they were not idle (`collect_percpu_times`), a task
+    counts for the share of the tick in which it ran or was delayed.
+
     A process cannot be delayed longer than its threads have time; what is more counts in the
     following ticks. `ProcessState.stalled` is read, not set back.
     """
     length = now - tick_start
     if length <= 0:
         return
-    tasks: dict[str, int] = {}
+    tasks: dict[str, float] = {}
     delayed: dict[str, float] = {}
     for process in host.processes:
-        stalled = _stalled(process, length)
-        if not stalled and not (process.alive and process.running):
+        if process.ended is not None and process.ended < tick_start:
+            continue
+        number, share = _load(process, length)
+        if not number:
             continue
         for cgroup in process.cgroup.upwards():
-            tasks[cgroup.path] = tasks.get(cgroup.path, 0) + max(1, process.threads)
-            delayed[cgroup.path] = delayed.get(cgroup.path, 0.0) + stalled / length
+            tasks[cgroup.path] = tasks.get(cgroup.path, 0.0) + number
+            delayed[cgroup.path] = delayed.get(cgroup.path, 0.0) + number * share
     cpus = max(1, host.machine.cpus)
     for path, cgroup in host.cgroups.items():
-        some, full = _shares(tasks.get(path, 0), delayed.get(path, 0.0), cpus)
+        some, full = _shares(tasks.get(path, 0.0), delayed.get(path, 0.0), cpus)
         cgroup.pressure.spread(tick_start, now, some * length, full * length)
-    some, full = _shares(tasks.get("/", 0), delayed.get("/", 0.0), cpus)
+    some, full = _shares(tasks.get("/", 0.0), delayed.get("/", 0.0), cpus)
     host.psi.spread(tick_start, now, some * length, full * length)
 
 
-def _stalled(process: ProcessState, length: int) -> float:
-    """What a process stood still in a tick, at most all its threads all of the time."""
-    carried = process.notes.get("pressure", 0.0)
-    debt = process.stalled + (carried if isinstance(carried, float) else 0.0)
-    if not debt:
-        return 0.0
-    counted = min(debt, float(max(1, process.threads) * length))
-    process.notes["pressure"] = debt - counted
-    return counted
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of a process: stalled time that is still to count, and its CPU time."""
+
+    carried: float = 0.0
+    cpu_time: float = 0.0
 
 
-def _shares(tasks: int, delayed: float, cpus: int) -> tuple[float, float]:
+def _load(process: ProcessState, length: int) -> tuple[float, float]:
+    """How many of a process's threads were not idle in a tick, in the mean, and the share of
+    the tick in which each of its threads was delayed.
+    """
+    seen = process.notes.setdefault("pressure", _Seen())
+    assert isinstance(seen, _Seen)
+    time = float(max(1, process.threads) * length)
+    ran = process.cpu_time - seen.cpu_time
+    seen.cpu_time = process.cpu_time
+    debt = process.stalled + seen.carried
+    counted = min(debt, time)
+    seen.carried = debt - counted
+    busy = min(1.0, (max(0.0, ran) + counted) / time)
+    return max(1, process.threads) * busy, counted / time
+
+
+def _shares(tasks: float, delayed: float, cpus: int) -> tuple[float, float]:
     """Some and full, as shares of the time."""
     if not delayed:
         return 0.0, 0.0

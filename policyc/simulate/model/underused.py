@@ -16,10 +16,13 @@ from policyc.simulate.model import folios
 from policyc.simulate.model.area import Area, Pages
 from policyc.simulate.model.host import CgroupState, Host
 
-__all__ = ["BATCH", "Scanned", "queued", "scan", "scan_queue"]
+__all__ = ["BATCH", "Scanned", "queued", "scan", "scan_queue", "tidy"]
 
 #: SHRINK_BATCH: folios that one call of the shrinker looks at.
 BATCH = 128
+
+#: From how many folios on a queue is looked through for those that are gone.
+LONG = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,35 @@ class Scanned:
 def queued(cgroup: CgroupState) -> int:
     """Folios on the queues of a cgroup and all below it (`deferred_split_count`)."""
     return sum(len(each.queue) for each in cgroup.below())
+
+
+def tidy(cgroup: CgroupState) -> None:
+    """Forget folios of a queue that were freed since, if it is long; the order stays.
+
+    A folio that is freed leaves the kernel's queue at once (`folio_unqueue_deferred_split`).
+    """
+    if len(cgroup.queue) < LONG or len(cgroup.queue) < 2 * _huge(cgroup):
+        return
+    last = {(id(area), block): (area, block) for area, block in reversed(cgroup.queue)}
+    cgroup.queue.clear()
+    cgroup.queue.extend(
+        (area, block) for area, block in reversed(last.values()) if _there(area, block)
+    )
+
+
+def _huge(cgroup: CgroupState) -> int:
+    """PMD-sized folios of a cgroup itself."""
+    return sum(
+        area.by_order[area.order] >> area.order
+        for process in cgroup.processes
+        for area in process.areas.values()
+        if area.process is process and not area.freed
+    )
+
+
+def _there(area: Area, block: int) -> bool:
+    """Whether a block is mapped by a PMD-sized folio."""
+    return not area.freed and area.folio[block * area.block] == area.order
 
 
 def scan(host: Host, cgroup: CgroupState | None, wanted: int) -> int:
@@ -63,7 +95,7 @@ def scan_queue(host: Host, cgroup: CgroupState, number: int) -> Scanned:
     chosen: dict[int, tuple[Area, list[int]]] = {}
     while cgroup.queue and looked < number:
         area, block = cgroup.queue.popleft()
-        if area.freed or area.folio[block * area.block] != area.order:
+        if not _there(area, block):
             continue
         looked += 1
         chosen.setdefault(id(area), (area, []))[1].append(block)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,9 @@ __all__ = ["page"]
 
 #: Cgroups with a table of their own; thousands would make the page too large to open.
 _MOST_CGROUPS = 50
+
+#: Cgroups in a chart; the script draws as many.
+_MOST_LINES = 8
 
 #: Samples of a timeline that a screen can show; of more, every n-th is taken.
 _MOST_SAMPLES = 2000
@@ -149,10 +152,17 @@ def _run(column: Column, speed: Figure) -> dict[str, Any]:
         "oom_kill": number(killed),
         "seconds": [number(value) for value in timeline.seconds[::step]],
         "series": {
-            name: [number(value) for value in values[::step]]
-            for name, values in sorted(timeline.series.items())
+            name: [number(value) for value in timeline.series[name][::step]]
+            for name in _shown_series(timeline.series)
         },
     }
+
+
+def _shown_series(series: Mapping[str, Sequence[float]]) -> list[str]:
+    """All names but those of cgroups beyond the largest, which no chart could tell apart."""
+    cgroups = [name for name in series if name.startswith("cgroup.")]
+    cgroups.sort(key=lambda name: (-max(series[name], default=0.0), name))
+    return sorted(set(series) - set(cgroups[_MOST_LINES:]))
 
 
 def _embedded(data: dict[str, Any]) -> Markup:

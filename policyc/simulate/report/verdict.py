@@ -12,11 +12,16 @@ from policyc.simulate.spelling import spell_bytes, spell_seconds
 
 __all__ = ["verdict"]
 
-#: The baselines that tell most, those to be compared with first.
-_TELLING = ("always", "never", "madvise", "numab1", "numab0", "numab2", "kmmscand")
+#: The baselines that tell most, those to be compared with first: of a policy with a thp
+#: block, and of one that only balances.
+_TELLING = ("always", "never", "madvise", "always+shrinker", "numab1", "numab0", "numab2")
+_TELLING_NUMA = ("numab0", "numab1", "numab2", "kmmscand", "always", "never", "madvise")
 
 #: Latencies are only worth a word if they differ by a tenth, pressure by a point.
 _NOTICEABLE, _POINT = 1.10, 1.0
+
+#: More names than this are only counted.
+_MOST_NAMES = 3
 
 #: A baseline that is better by less than this is no reason to call a policy bad.
 _LITTLE = 0.03
@@ -87,11 +92,30 @@ class _Judge:
         comparable = [each for each in baselines if set(each.setting) <= set(policy.setting)]
         if not comparable:
             return (f"{policy.title}: {self._alone(policy)}",)
-        telling = sorted(comparable, key=_telling)[:2]
+        comparable.sort(key=lambda each: _telling(each, policy))
+        telling = comparable[:2]
+        several = len(self._report.policies) > 1
         return (
-            self._judgement(policy, comparable),
+            (f"{policy.title}: " if several else "") + self._judgement(policy, comparable),
             *(f"compared with {x.baseline}: {self._compared(policy, x)}" for x in telling),
+            *([self._swept(self._report.policies)] if several else []),
         )
+
+    def _swept(self, policies: Sequence[Column]) -> str:
+        """Which of the swept values is best at what."""
+        smallest = min(policies, key=_memory)
+        fastest = max(policies, key=lambda each: each.mean(self._speed.read))
+        largest = max(policies, key=_memory)
+        slowest = min(policies, key=lambda each: each.mean(self._speed.read))
+        memory, speed = self._change(smallest, largest), self._change(fastest, slowest)
+        if not memory.memory and not speed.speed:
+            return "the swept values make no difference to memory and speed"
+        parts: list[str] = []
+        if memory.memory:
+            parts.append(f"{memory.taken} with {smallest.title} than with {largest.title}")
+        if speed.speed:
+            parts.append(f"{speed.pace} with {fastest.title} than with {slowest.title}")
+        return f"of the swept values: {'; '.join(parts)}"
 
     def _change(self, ours: Column, theirs: Column) -> _Change:
         speed, other = (each.mean(self._speed.read) for each in (ours, theirs))
@@ -168,9 +192,11 @@ class _Judge:
         return f"{spell_bytes(_memory(column))} on average, run time {seconds}, {_kills(column)}"
 
 
-def _telling(column: Column) -> int:
+def _telling(column: Column, policy: Column) -> int:
+    hooks = {rule.hook for rule in policy.first.rules}
+    order = _TELLING_NUMA if hooks == {"numa"} else _TELLING
     name = column.baseline
-    return _TELLING.index(name) if name in _TELLING else len(_TELLING)
+    return order.index(name) if name in order else len(order)
 
 
 def _memory(column: Column) -> float:
@@ -204,4 +230,9 @@ def _percent(share: float) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """A few names, and how many more there are."""
+    if len(names) == 1:
+        return names[0]
+    if len(names) > _MOST_NAMES:
+        return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -2,7 +2,7 @@
 
 - the tracepoint damon:damon_aggregated as `perf script`, tracefs or `trace-cmd report` print
   it (include/trace/events/damon.h; until 5.16 without the age), and damos_before_apply
-- `damo report access --raw_form`, before damo 2.7 `damo report raw`
+- `damo report access --raw_form`, in older versions `damo report raw`
 - `damo report access --json`, `damo report raw --json`, and the file of `damo record` in its
   JSON formats, compressed or not
 """
@@ -26,6 +26,8 @@ _TRACED = "perf script (of damon:damon_aggregated)"
 
 #: JSON cannot be read piece by piece with what Python has.
 MOST_JSON = 256 << 20
+
+_TOP, _MOST_ACCESSES = 1 << 62, 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _again(number: int, line: str, rest: Iterable[tuple[int, str]]) -> Iterator[
 
 
 _AGGREGATED = re.compile(
-    r"(?:^|\s)(\d{1,12})\.(\d{1,9}): +(?:\d+ +)?"
+    r"(?:^|\s)(\d{1,9})\.(\d{1,9}): +(?:\d+ +)?"
     r"(?:damon:)?(?:damon_aggregated|damos_before_apply): "
     r"(?:ctx_idx=\d+ scheme_idx=\d+ )?(?:target_id|target_idx|pid)=(\d+) nr_regions=(\d+) "
     r"(\d+)-(\d+): (\d+)(?: (\d+))?"
@@ -121,7 +123,7 @@ def _traced(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
     regions: dict[str, list[Region]] = {}
     before: dict[str, int] = {}
     found = 0
-    for _, line in lines:
+    for number, line in lines:
         match = _AGGREGATED.search(line)
         if match is None:
             continue
@@ -131,9 +133,7 @@ def _traced(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
         if gathered and int(start) < gathered[-1].end:
             # An event was lost: this is the first region of another snapshot.
             gathered.clear()
-        gathered.append(
-            Region(int(start), int(end), int(accesses), None if age is None else int(age))
-        )
+        gathered.append(_region(start, end, accesses, age, f"line {number}"))
         if len(gathered) >= int(count):
             yield Snapshot(target, before.get(target), time, tuple(gathered))
             before[target] = time
@@ -144,6 +144,20 @@ def _traced(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
             "no snapshot of DAMON is complete: each has nr_regions lines of damon_aggregated; "
             "record with a larger buffer (`perf record -m 8M`)"
         )
+
+
+def _region(start: str, end: str, accesses: str, age: str | None, place: str) -> Region:
+    """A region of decimal numbers; raises RecordError if there can be no such one."""
+    # No address has more digits, and longer numbers take long to read.
+    if max(map(len, (start, end, accesses, age or ""))) > 20:
+        raise RecordError(f"{place}: a number is too long: {shown(f'{start}-{end}: {accesses}')}")
+    region = Region(int(start), int(end), int(accesses), None if age is None else int(age))
+    if not region.start < region.end <= _TOP or region.accesses > _MOST_ACCESSES:
+        raise RecordError(
+            f"{place}: expected start, end and accesses of a region, found "
+            f"{shown(f'{start}-{end}: {accesses}')}"
+        )
+    return region
 
 
 _RAW_REGION = re.compile(r"([0-9a-f]{6,16})-([0-9a-f]{6,16}) \([^)]*\)\s+(-?\d+)\s+(-?\d+)")
@@ -194,10 +208,10 @@ def _raw_form(lines: Iterable[tuple[int, str]]) -> Iterator[Snapshot]:
             continue
         region = _RAW_REGION.fullmatch(text)
         if region is not None and form.expected is not None:
-            start, end = int(region[1], 16), int(region[2], 16)
-            accesses, age = int(region[3]), int(region[4])
-            if accesses >= 0:  # damo adds one of -1 to a record of a single snapshot
-                form.regions.append(Region(start, end, accesses, age if age >= 0 else None))
+            start, end = str(int(region[1], 16)), str(int(region[2], 16))
+            age = None if region[4].startswith("-") else region[4]
+            if not region[3].startswith("-"):  # damo adds one to a record of a single snapshot
+                form.regions.append(_region(start, end, region[3], age, f"line {number}"))
             continue
         key = _RAW_KEY.fullmatch(text)
         if key is None:
@@ -236,7 +250,7 @@ def _time(value: object, where: int | str) -> int:
         scale = _UNITS[amount[2] or "ns"]
         total += int(number) * scale if number.isdecimal() else float(number) * scale
         rest = rest[amount.end() :].strip()
-    return int(-total if text.startswith("-") else total)
+    return round(-total if text.startswith("-") else total)
 
 
 def _whole(head: bytes, stream: BinaryIO) -> bytes:
@@ -260,6 +274,8 @@ def _decompressed(head: bytes, stream: BinaryIO) -> bytes:
             data = inflate.unconsumed_tail or stream.read(1 << 20)
     except zlib.error as error:
         raise RecordError(f"it begins like the file of `damo record`, but {error}") from None
+    if not inflate.eof:
+        raise RecordError("it begins like the file of `damo record`, but ends too early")
     return b"".join(pieces)
 
 
@@ -309,7 +325,7 @@ def _json_record(record: Any) -> Iterator[Snapshot]:
     for number, snapshot in enumerate(record["snapshots"], 1):
         place = f"snapshot {number} of target {target}"
         own = snapshot.get("sample_interval_us")
-        regions = [_json_region(region) for region in snapshot["regions"]]
+        regions = [_json_region(region, place) for region in snapshot["regions"]]
         yield Snapshot(
             target,
             _time(snapshot["start_time"], place),
@@ -330,22 +346,18 @@ def _micro(value: object) -> int:
     return int(text) * 1000 if text.isdecimal() else _time(text, "intervals")
 
 
-def _json_region(region: Any) -> Region | None:
+def _json_region(region: Any, place: str) -> Region | None:
     accesses, age = region["nr_accesses"], region.get("age")
     if isinstance(accesses, dict):
         accesses = cast(dict[str, Any], accesses)["samples"]
     if isinstance(age, dict):
         age = cast(dict[str, Any], age).get("aggr_intervals")
-    count = _number(accesses)
-    if count < 0:
+    if _plain(accesses).startswith("-"):
         return None  # damo adds such a one to a record of a single snapshot
-    return Region(
-        _number(region["start"]),
-        _number(region["end"]),
-        count,
-        None if age is None else _number(age),
-    )
+    start, end = _plain(region["start"]), _plain(region["end"])
+    return _region(start, end, _plain(accesses), None if age is None else _plain(age), place)
 
 
-def _number(value: object) -> int:
-    return int(str(value).replace(",", "")) if not isinstance(value, int | float) else int(value)
+def _plain(value: object) -> str:
+    """The digits of a number, which damo can write with commas."""
+    return str(value).replace(",", "")

@@ -25,6 +25,10 @@ Floats = NDArray[np.float64]
 #: Differences of heat below this share are noise of sampling.
 _SAME = 0.5
 _MOST_WINDOWS = 12
+#: Bins whose warmer ones have so little more than their share are alike.
+_EVEN = 0.2
+#: The part of that which must be in one place to be a hot window.
+_TOGETHER = 0.7
 
 
 def page_rates(probability: Floats, samples: float, interval: int) -> Floats:
@@ -63,15 +67,16 @@ def shape_of(heat: Floats) -> Shape | None:
         return None
     warm = np.flatnonzero(heat > 0.01 * heat.max())
     low, high = int(warm[0]), int(warm[-1]) + 1
-    first, last = _densest(heat[low:high])
-    first, last = first + low, last + low
-    share = float(heat[first:last].sum()) / total
-    size = (last - first) / (high - low)
-    if share - size < 0.15:
+    part = heat[low:high]
+    # What the warmer bins have beyond their share, all of them and those next to each other.
+    beyond = float(np.maximum(part / total - 1 / len(part), 0).sum())
+    if beyond < _EVEN:
         return Shape(Pattern.UNIFORM, low, high)
-    inside = heat[first:last]
-    if float((inside > 0.3 * inside.mean()).mean()) < 0.7:
-        return Shape(Pattern.ZIPF, low, high, exponent=_exponent(heat[low:high]), sure="a guess")
+    first, last = _densest(part)
+    share = float(part[first:last].sum()) / total
+    if share - (last - first) / len(part) < _TOGETHER * beyond:
+        return Shape(Pattern.ZIPF, low, high, exponent=_exponent(part), sure="a guess")
+    first, last = first + low, last + low
     if share >= 0.95:
         return Shape(Pattern.UNIFORM, first, last)
     moved = first - low > high - last

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-__all__ = ["RecordError", "nanoseconds", "shown", "text_lines"]
+__all__ = ["RecordError", "check_length", "nanoseconds", "shown", "text_lines"]
+
+_DAY = 24 * 3600 * 10**9
+_DAYS = 30
 
 #: A line of perf script with the longest path is shorter; a longer one is no such line.
 _LONGEST = 8192
@@ -46,6 +49,15 @@ def text_lines(stream: BinaryIO, start: bytes = b"") -> Iterator[str]:
 def nanoseconds(seconds: str, fraction: str) -> int:
     """Nanoseconds of a time such as 23815.873374."""
     return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0"))
+
+
+def check_length(start: int, end: int) -> None:
+    """Raise RecordError for a recording that is longer than a workload may be."""
+    if end - start > _DAYS * _DAY:
+        raise RecordError(
+            f"its times are {(end - start) // _DAY:,} days apart, more than the {_DAYS} of a "
+            "workload; are they of one recording?"
+        )
 
 
 def shown(text: str) -> str:

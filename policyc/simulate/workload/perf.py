@@ -154,7 +154,7 @@ class Scan:
 
 Event = Fault | Mapping | Unmapping | Advice | Collapse | Exec | Fork | Exit | Allocation | Scan
 
-_STAMP = re.compile(r"(?:^|\s)(\d{1,12})\.(\d{1,9}):\s")
+_STAMP = re.compile(r"(?:^|\s)(\d{1,9})\.(\d{1,9}):\s")
 _HEX = re.compile(r"(?:^|\s)(?:0x)?([0-9a-f]{1,16})(?=\s|$)")
 _FAULTS = frozenset({"page-faults", "faults", "minor-faults", "major-faults"})
 _TRACED = frozenset({"page_fault_user", "page_fault_kernel"})
@@ -166,7 +166,7 @@ _TASK = re.compile(r"PERF_RECORD_(FORK|EXIT)\((\d+):(\d+)\):\((\d+):(\d+)\)")
 _FIELD = re.compile(r"(\w+)(?:=|: )(0x[0-9a-fA-F]+|-?\w+)")
 #: Most lines are of this kind: no space in the name, an address and nothing behind it.
 _PLAIN = re.compile(
-    r"\s*(\S+) +(\d+)(?:/(\d+))? +(?:\[(\d+)\] +)?(\d{1,12})\.(\d{1,9}): +(?:\d+ +)?"
+    r"\s*(\S+) +(\d+)(?:/(\d+))? +(?:\[(\d+)\] +)?(\d{1,9})\.(\d{1,9}): +(?:\d+ +)?"
     r"(?:page-faults|minor-faults|major-faults|faults)(?::\w+)?: +([0-9a-f]{1,16})\s*"
 )
 _MAP_SHARED, _MAP_ANONYMOUS, _PROT_NONE = 0x1, 0x20, 0x0

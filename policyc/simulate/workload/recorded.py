@@ -16,6 +16,8 @@ __all__ = ["Given", "Recorded", "cgroup_of", "machine_of", "named", "workload_of
 
 _NODES = Path("/sys/devices/system/node")
 _MEMINFO = Path("/proc/meminfo")
+_LONGEST = 64
+_MOST_PAGES = 1 << 31
 _TOTAL = re.compile(r"MemTotal:\s+(\d+) kB")
 
 
@@ -115,6 +117,7 @@ def _length(numbers: str) -> int:
 def named(wanted: str, taken: Iterable[str], *, fallback: str) -> str:
     """A name for a process or VMA that is none of those taken."""
     clean = " ".join("".join(c if c.isprintable() else "?" for c in wanted).split()) or fallback
+    clean = clean[:_LONGEST].strip()
     used = set(taken)
     name, number = clean, 2
     while name in used:
@@ -127,14 +130,23 @@ def cgroup_of(given: Given, *keys: str) -> str:
     for key in keys:
         if key in given.cgroups:
             return given.cgroups[key]
-    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", keys[-1]).strip(".") or "unnamed"
+    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", keys[-1][:_LONGEST]).strip(".") or "unnamed"
     return f"/recorded/{plain}"
 
 
 def workload_of(
     given: Given, description: str, machine: Machine, processes: Sequence[Process]
 ) -> Workload:
-    """The workload of processes, with their cgroups and those above them."""
+    """The workload of processes, with their cgroups and those above them.
+
+    Raises RecordError if the model could not hold their memory.
+    """
+    pages = sum(vma.size for each in processes for vma in each.vmas) // machine.page_size
+    if pages > _MOST_PAGES:
+        raise RecordError(
+            f"its memory lies in {pages:,} pages, more than the {_MOST_PAGES:,} that a workload "
+            "can have; record fewer processes at a time"
+        )
     cgroups: dict[str, Cgroup] = {}
     for process in processes:
         parts = process.cgroup.strip("/").split("/")

@@ -6,12 +6,13 @@ about anonymous memory and shmem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from policyc.simulate.workload.lines import RecordError
+from policyc.simulate.workload.lines import RecordError, check_length
 from policyc.simulate.workload.perf import Advice, Collapse, Kind, PerfReader
 from policyc.simulate.workload.phases import Step, phases_of
 from policyc.simulate.workload.recorded import (
@@ -30,6 +31,7 @@ from policyc.simulate.workload.segments import (
     segments,
 )
 from policyc.simulate.workload.specification import (
+    GIB,
     MIB,
     MILLISECOND,
     SECOND,
@@ -52,6 +54,8 @@ _PLAIN = 0.8
 _SINGLES = 4
 #: Faults of an unknown mapping that are farther apart than this are in two.
 _APART = 2 * MIB
+#: Larger mappings are as large as what is used of them.
+_RESERVED = 1 * GIB
 
 
 def workload_from_faults(
@@ -73,6 +77,7 @@ def workload_from_faults(
             "them with `perf record -e page-faults -c 1 -d COMMAND`"
         )
     start = totals.first or 0
+    check_length(start, totals.last)
     tasks, left = _chosen(collector.tasks)
     processes: list[Process] = []
     page_size, pmd_size = machine.page_size, machine.page_size << machine.pmd_order
@@ -88,6 +93,11 @@ def workload_from_faults(
         )
         for path, texts in inferred.comments.items():
             comments[(*place, *path)] = texts
+    if not processes:
+        raise RecordError(
+            f"no process has {FEW_OF_PROCESS} page faults of anonymous memory or shmem, all of "
+            f"them together {totals.kept:,}; record for longer"
+        )
     comments[()] = _heading(reader, totals, processes, left)
     seconds = (totals.last - start) / SECOND
     description = f"{_several(len(processes))}, recorded with perf for {seconds:.3f} s"
@@ -189,7 +199,7 @@ class _Inferred:
         self._children = _children(task, tasks)
         self._addresses = np.frombuffer(task.addresses, np.uint64).astype(np.int64)
         self._times = np.frombuffer(task.times, np.int64)
-        self._threads = np.frombuffer(task.threads, np.int32).astype(np.int64)
+        self._threads = np.frombuffer(task.threads, np.int64)
         self._flags = np.frombuffer(task.flags, np.uint8)
         self.comments: dict[tuple[str | int, ...], list[str]] = {}
         self.vmas: list[Vma] = []
@@ -245,20 +255,37 @@ class _Inferred:
     def _areas(self) -> list[tuple[int, int, Kind, bool]]:
         """Where memory was: mappings that the recording names, and clusters of the others."""
         areas: list[tuple[int, int, Kind, bool]] = []
-        for low, high, kind in self._task.anon:
+        for start, end, kind in self._task.anon:
+            low, high = start // self._page * self._page, -(-end // self._page) * self._page
             if areas and areas[-1][1] == low and areas[-1][2] is kind:
                 areas[-1] = (areas[-1][0], high, kind, True)
             else:
                 areas.append((low, high, kind, True))
         pages = np.unique(self._addresses // self._page)
-        for low, high, _, _ in areas:
-            pages = pages[(pages * self._page < low) | (pages * self._page >= high)]
+        used: list[tuple[int, int, Kind, bool]] = []
+        for low, high, kind, known in areas:
+            first, last = np.searchsorted(pages, (low // self._page, -(-high // self._page)))
+            inside, pages = pages[first:last], np.delete(pages, slice(first, last))
+            if high - low <= _RESERVED:
+                used.append((low, high, kind, known))
+                continue
+            # Far more is reserved than used; what is used may be in several places.
+            for start, end in self._clusters(inside, _RESERVED):
+                first_block, last_block = start // self._pmd, -(-end // self._pmd)
+                whole = max(low, first_block * self._pmd), min(high, last_block * self._pmd)
+                used.append((*whole, kind, known))
+        for start, end in self._clusters(pages, _APART):
+            used.append((start, end, Kind.UNKNOWN, False))
+        return sorted(used, key=lambda area: area[0])
+
+    def _clusters(
+        self, pages: np.ndarray[tuple[int], np.dtype[np.int64]], apart: int
+    ) -> Iterator[tuple[int, int]]:
+        """The bytes of runs of sorted pages with gaps of at most `apart` bytes."""
         if len(pages):
-            limit = _APART // self._page
-            for cluster in np.split(pages, np.flatnonzero(np.diff(pages) > limit) + 1):
-                low, high = int(cluster[0]) * self._page, (int(cluster[-1]) + 1) * self._page
-                areas.append((low, high, Kind.UNKNOWN, False))
-        return sorted(areas, key=lambda area: area[0])
+            breaks = np.flatnonzero(np.diff(pages) > apart // self._page) + 1
+            for run in np.split(pages, breaks):
+                yield int(run[0]) * self._page, (int(run[-1]) + 1) * self._page
 
     def _area(
         self,
@@ -271,20 +298,35 @@ class _Inferred:
         huge: np.ndarray[tuple[int], np.dtype[np.bool_]],
     ) -> None:
         name = f"vma-{len(self.vmas)}"
-        advice = self._advice(low, high)
+        found = self._segments(touches, huge)
+        # A huge page may reach beyond the last fault; a mapping has its own end.
+        end = high if known else max(high, *(segment.end for segment in found))
+        found = [
+            replace(segment, end=end, touches=(end - segment.start) // self._page)
+            if segment.end > end
+            else segment
+            for segment in found
+        ]
+        found += self._given_back(low, end, touches)
         self.comments["vmas", len(self.vmas)] = [
-            f"{low:#x}-{high:#x}, {len(huge):,} faults in {self._distinct(touches):,} pages; "
+            f"{low:#x}-{end:#x}, {len(huge):,} faults in {self._distinct(touches):,} pages; "
             + ("the recording has the mapping." if known else "a guess by the addresses alone.")
         ]
         self.vmas.append(
             Vma(
                 name=name,
-                size=high - low,
+                size=end - low,
                 kind="shmem" if kind is Kind.SHMEM else "anon",
-                advice=advice,
+                advice=self._advice(low, end),
                 misalign=low % self._pmd,
             )
         )
+        for segment in found:
+            self.steps.append(Step(segment, name, low, self._page, self._task.writes_known))
+
+    def _segments(
+        self, touches: Touches, huge: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    ) -> list[Segment]:
         found = passes_of_huge(touches.where(huge), self._page, self._pmd)
         rest = touches.where(~huge)
         # After a fork all pages fault once more, since they are shared.
@@ -293,9 +335,7 @@ class _Inferred:
         for first, last in pairwise(edges):
             piece = rest.where(slice(first, last))
             found += segments(piece, self._page, self._pmd, huge=self._huge is not False)
-        found += self._given_back(low, high, touches)
-        for segment in found:
-            self.steps.append(Step(segment, name, low, self._page, self._task.writes_known))
+        return found
 
     def _advice(self, low: int, high: int) -> str:
         advice = "none"
@@ -376,7 +416,7 @@ class _Inferred:
             comm=task.comm.encode()[:15].decode("utf-8", "ignore"),
             cgroup=cgroup_of(given, str(task.pid), task.comm or name),
             node=node,
-            start=int(self._times.min()) - start,
+            start=max(0, int(self._times.min()) - start),
             vmas=tuple(self.vmas),
             phases=phases,
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from policyc.simulate.workload.damon import Snapshot
 from policyc.simulate.workload.heat import Floats, Shape, page_rates, shape_of, windows
-from policyc.simulate.workload.lines import RecordError
+from policyc.simulate.workload.lines import RecordError, check_length
 from policyc.simulate.workload.recorded import (
     Given,
     Recorded,
@@ -20,6 +20,7 @@ from policyc.simulate.workload.recorded import (
     workload_of,
 )
 from policyc.simulate.workload.specification import (
+    GIB,
     MILLISECOND,
     SECOND,
     Pattern,
@@ -40,9 +41,12 @@ _BINS, _BLOCKS = 512, 256
 _MOST_FILLS = 8
 #: Areas with a smaller share of the touches have no phase of their own.
 _LEAST = 0.03
+_RESERVED = 64 * GIB
 _MOST_PHASES = 64
 #: What one thread can touch in a second without being slowed down by it.
 _THREAD = 5_000_000
+#: The highest rate that a workload can have.
+_FASTEST = 1e12
 
 
 @dataclass(slots=True)
@@ -60,6 +64,12 @@ class _Target:
     aggregation: int | None = None
 
     def add(self, snapshot: Snapshot) -> None:
+        if self.times and snapshot.end < self.times[-1][1]:
+            raise RecordError(
+                f"the snapshots of target {snapshot.target} are not in the order of time: one "
+                f"ends at {snapshot.end / SECOND:.6f} s, after one of "
+                f"{self.times[-1][1] / SECOND:.6f} s; are they of one recording?"
+            )
         self.seen += 1
         self.sample = snapshot.sample or self.sample
         self.aggregation = snapshot.aggregation or self.aggregation
@@ -88,7 +98,7 @@ class _Target:
         most = max((int(rows[:, 2].max()) for rows in self.regions if len(rows)), default=1)
         samples = max(1.0, float(round(nominal / interval)), float(most))
         # DAMON sleeps between samples, so a loaded host makes them less often than it was told.
-        return round(length / samples) if length else interval, samples
+        return max(1, round(length / samples)) if length else interval, samples
 
     def span(self, number: int) -> tuple[int, int]:
         """Start and end of a snapshot; without a start, as long as the others."""
@@ -132,6 +142,7 @@ def workload_from_regions(
     comments: dict[tuple[str | int, ...], list[str]] = {("machine",): [settings]}
     first = min(target.span(0)[0] for target in targets.values())
     last = max(target.times[-1][1] for target in targets.values())
+    check_length(first, last)
     processes: list[Process] = []
     silent: list[str] = []
     for name, target in targets.items():
@@ -195,7 +206,8 @@ class _Inferred:
         seconds = np.array([max(1, end - start) for start, end in bounds]) / SECOND
         areas: list[_Area] = []
         heats: list[Floats] = []
-        for low, high in _areas(target):
+        for start, end in _areas(target):
+            low, high = start // self._page * self._page, -(-end // self._page) * self._page
             area = self._raster(low, high, blocks, samples)
             if not area.found.any():
                 continue
@@ -217,8 +229,12 @@ class _Inferred:
         runs = windows(np.concatenate(heats, axis=1))
         for first, last in runs:
             start, end = bounds[first][0], bounds[last - 1][1]
-            weights = seconds[first:last]
-            means = [np.average(heat[first:last], axis=0, weights=weights) for heat in heats]
+            count = np.array([last - first for first, last in blocks[first:last]])
+            means: list[Floats] = []
+            for area in areas:
+                found = np.average(area.found[first:last], axis=0, weights=count)
+                rates = page_rates(found, samples * float(count.sum()), interval)
+                means.append(rates * (area.size // self._page))
             self._window(areas, means, end - start, len(runs))
 
     def _raster(
@@ -301,7 +317,7 @@ class _Inferred:
             offset=offset,
             length=min(shape.last * area.size, area.high - area.low) - offset,
             duration=duration,
-            rate=float(f"{rate:.4g}"),
+            rate=float(f"{min(rate, _FASTEST):.4g}"),
             threads=max(1, round(rate / _THREAD + 0.5)),
         )
         match shape.pattern:
@@ -332,14 +348,25 @@ def _blocks(target: _Target) -> list[tuple[int, int]]:
 
 
 def _areas(target: _Target) -> list[tuple[int, int]]:
-    """Ranges that regions cover without gaps, over all snapshots."""
+    """Ranges that regions cover without gaps, over all snapshots.
+
+    Of larger ones than _RESERVED, which are mostly reserved, only what was accessed.
+    """
     chains: list[tuple[int, int]] = []
+    accessed: list[tuple[int, int]] = []
     for regions in target.regions:
-        for start, end in _chains(regions):
-            chains.append((start, end))
-        if len(chains) > 4096:
-            chains = _united(chains)
-    return _united(chains)
+        chains += _chains(regions)
+        accessed += _chains(regions[regions[:, 2] > 0])
+        if len(chains) + len(accessed) > 8192:
+            chains, accessed = _united(chains), _united(accessed)
+    areas: list[tuple[int, int]] = []
+    for low, high in _united(chains):
+        if high - low <= _RESERVED:
+            areas.append((low, high))
+        else:
+            inside = [(start, end) for start, end in accessed if low <= start < high]
+            areas += _united(inside, _RESERVED // 64)
+    return areas
 
 
 def _chains(regions: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> list[tuple[int, int]]:
@@ -352,10 +379,11 @@ def _chains(regions: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> list[tu
     return [(int(regions[a, 0]), int(regions[b, 1])) for a, b in zip(firsts, lasts, strict=True)]
 
 
-def _united(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _united(ranges: Iterable[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
+    """The ranges in order, those as one that overlap or are at most `gap` apart."""
     result: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
-        if result and start <= result[-1][1]:
+        if result and start <= result[-1][1] + gap:
             result[-1] = (result[-1][0], max(result[-1][1], end))
         else:
             result.append((start, end))

@@ -25,7 +25,7 @@ from policyc.simulate.workload.perf import (
 
 __all__ = ["KINDS", "MOST_FAULTS", "WRITE", "Collector", "Task", "Totals"]
 
-#: Faults that are kept, 21 bytes each; further ones are only counted.
+#: Faults that are kept, 25 bytes each; further ones are only counted.
 MOST_FAULTS = 8 << 20
 #: Flags of a fault: the index of its kind, and whether it may have been a write.
 KINDS, WRITE = tuple(Kind), 16
@@ -45,7 +45,7 @@ class Task:
     anon: Mappings = field(default_factory=Mappings)
     times: array[int] = field(default_factory=lambda: array("q"))
     addresses: array[int] = field(default_factory=lambda: array("Q"))
-    threads: array[int] = field(default_factory=lambda: array("i"))
+    threads: array[int] = field(default_factory=lambda: array("q"))
     flags: array[int] = field(default_factory=lambda: array("B"))
     writes_known: bool = False
     main_comm: bool = False
@@ -83,9 +83,10 @@ class Collector:
     def read(self, lines: Iterable[str]) -> None:
         """All events of the lines."""
         for event in self._reader.read(lines):
-            if event.time:  # what was there before the recording has time 0
-                if self.totals.first is None:
-                    self.totals.first = event.time
+            # What was there before the recording has time 0.
+            if event.time or isinstance(event, Fault):
+                first = self.totals.first
+                self.totals.first = event.time if first is None else min(first, event.time)
                 self.totals.last = max(self.totals.last, event.time)
             self._take(event)
 

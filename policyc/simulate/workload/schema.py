@@ -133,14 +133,7 @@ _PROCESS = (
 
 _VMA = (
     Field(key="name", kind=Kind.NAME, required=True, meaning="for phases"),
-    Field(
-        key="size",
-        kind=Kind.SIZE,
-        low=1,
-        high=LARGEST,
-        required=True,
-        meaning="rounded up to whole pages",
-    ),
+    Field(key="size", kind=Kind.SIZE, low=1, high=LARGEST, required=True, meaning="in whole pages"),
     Field(key="kind", kind=Kind.CHOICE, choices=("anon", "shmem"), meaning="kind of memory"),
     Field(
         key="advice",

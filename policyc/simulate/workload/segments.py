@@ -218,12 +218,14 @@ class _Series:
     def _demultiplexed(self, start: int, stop: int) -> Iterator[Segment]:
         """Passes that were under way at the same time, as in copying; and the rest."""
         rest = np.arange(start, stop)
-        if stop - start >= 2 * _RUN:
-            streams = _follow(self._pages[start:stop].tolist())
+        linked = _linked(self._pages[start:stop])
+        if len(linked) >= _RUN:
+            pages = self._pages[start:stop][linked].tolist()
+            streams = [linked[stream] + start for stream in _follow(pages)]
             for stream in streams:
-                yield self._in_order(np.array(stream) + start, self._page)
+                yield self._in_order(stream, self._page)
             if streams:
-                rest = np.setdiff1d(rest, np.concatenate(streams) + start)
+                rest = np.setdiff1d(rest, np.concatenate(streams))
         gaps = np.diff(self._times[rest])
         if len(gaps):
             limit = max(_GAP, 20 * float(np.median(gaps)))
@@ -274,6 +276,14 @@ def _runs(values: Integers) -> Iterator[tuple[int, int]]:
         first, last = max(done, int(bounds[index])), int(bounds[index + 1])
         yield first, last
         done = last + 1
+
+
+def _linked(pages: Integers) -> Integers:
+    """The faults before or after which the page next to theirs faulted, in a pass upwards."""
+    order = np.argsort(pages, kind="stable")
+    later = np.diff(order)
+    links = np.flatnonzero((np.diff(pages[order]) == 1) & (later > 0) & (later <= _REST))
+    return np.unique(np.concatenate((order[links], order[links + 1])))
 
 
 def _follow(pages: Sequence[int]) -> list[list[int]]:

@@ -52,6 +52,9 @@ def test_errors_are_shares_of_the_kernels_figure() -> None:
     assert not Row("total", "pgfault", 0, 3).within(0.5)
     assert Row("total", "pgfault", 0, 2).within(0.0)  # a few pages are nothing
     assert not Row("total", "huge 9", 0, 2 << 20).within(0.5)
+    # what two CPUs have charged in advance
+    assert Row("/a", "memory", (8 << 20) + (512 << 10), 8 << 20).within(0.0)
+    assert not Row("/a", "memory", (8 << 20) + (600 << 10), 8 << 20).within(0.0)
 
 
 def test_the_table_says_what_is_nowhere_else() -> None:

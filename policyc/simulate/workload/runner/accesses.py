@@ -145,7 +145,7 @@ def perform(
     """
     size = len(memory)
     limit = _limit(phase, size, page)
-    each = _nanoseconds_a_touch(phase)
+    work, each = _nanoseconds_a_touch(phase)
     at_once = _AT_ONCE if each == 0 else max(1, min(_AT_ONCE, int(SECOND / each / _STEPS)))
     began = time.monotonic_ns()
     done = 0
@@ -157,13 +157,21 @@ def perform(
         done += count
         counted(count)
         spent = time.monotonic_ns() - began
-        if phase.duration is not None and spent >= phase.duration:
+        left = float("inf") if phase.duration is None else phase.duration - spent
+        if left <= 0:
             return
-        ahead = done * each - spent
-        if phase.duration is not None:
-            ahead = min(ahead, phase.duration - spent)
+        if work:
+            _compute(began + int(min(done * work, spent + left)))
+            spent = time.monotonic_ns() - began
+        ahead = min(done * each - spent, left)
         if ahead > 0:
             wait(ahead / SECOND)
+
+
+def _compute(until: int) -> None:
+    """Use CPU time, as the work of a phase does: what counts it sees a busy thread."""
+    while time.monotonic_ns() < until:
+        pass
 
 
 def _limit(phase: Phase, size: int, page: int) -> float:
@@ -177,10 +185,11 @@ def _limit(phase: Phase, size: int, page: int) -> float:
     return min(limits)
 
 
-def _nanoseconds_a_touch(phase: Phase) -> float:
-    """The least time between two touches of all threads together; 0 if nothing limits them."""
+def _nanoseconds_a_touch(phase: Phase) -> tuple[float, float]:
+    """Of all threads together: the work of a touch, and the least time between two."""
     by_rate = SECOND / phase.rate if phase.rate else 0.0
-    return max(by_rate, (phase.delay + phase.work) / max(1, phase.threads))
+    work = phase.work / max(1, phase.threads)
+    return work, max(by_rate, work + phase.delay / max(1, phase.threads))
 
 
 def _touch(phase: Phase, memory: memoryview, piece: Piece, count: int, rng: random.Random) -> None:

@@ -86,7 +86,8 @@ class _Child:
         process = member.process
         system.name_process(process.comm or process.name)
         if order.cpus is not None:
-            os.sched_setaffinity(0, order.cpus[process.node])
+            every = {cpu for cpus in order.cpus for cpu in cpus}
+            os.sched_setaffinity(0, every if process.spread else order.cpus[process.node])
         if process.oom_score_adj:
             Path("/proc/self/oom_score_adj").write_text(str(process.oom_score_adj), "ascii")
         gc.disable()

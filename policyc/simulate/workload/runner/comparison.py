@@ -13,6 +13,10 @@ __all__ = ["SAME", "Row", "compare", "figures_of", "table"]
 #: Figures whose difference is this much are the same, whatever the share: a few pages.
 _FEW_PAGES, _FEW_BYTES = 2, 64 << 10
 
+#: Of the memory of a cgroup: what two CPUs have charged and not yet used (mm/memcontrol.c,
+#: MEMCG_CHARGE_BATCH, 64 pages each).
+_CHARGED = 512 << 10
+
 #: How far apart figures may be that are called the same.
 SAME = 0.03
 
@@ -21,8 +25,7 @@ SAME = 0.03
 _MEANS = frozenset(
     {
         "thp_zero_page_alloc",
-        *("pgscan", "pgsteal", "memory_max", "memory_high", "numa_pte_updates"),
-        *("numa_hint_faults", "numa_hint_faults_local", "thp_deferred_split_page"),
+        *("pgscan", "pgsteal", "memory_max", "memory_high", "thp_deferred_split_page"),
     }
 )
 
@@ -45,8 +48,14 @@ class Row:
 
     def within(self, share: float) -> bool:
         """Whether they differ by no more than a share, or by a few pages."""
-        few = _FEW_BYTES if self.name.startswith(("huge", "memory", "bloat", "node")) else 0
-        allowed = max(share * abs(self.kernel), few or _FEW_PAGES)
+        match self.name.partition(" ")[0]:
+            case "memory":
+                few = _CHARGED
+            case "huge" | "bloat" | "node":
+                few = _FEW_BYTES
+            case _:
+                few = _FEW_PAGES
+        allowed = max(share * abs(self.kernel), few)
         return abs(self.model - self.kernel) <= allowed
 
 
@@ -58,7 +67,7 @@ def figures_of(document: Mapping[str, Any]) -> dict[str, float]:
     """
     found: dict[str, float] = {"memory": document["memory_bytes"], "bloat": document["bloat_bytes"]}
     found |= {f"huge {o}": v for o, v in document["huge_bytes_by_order"].items()}
-    faults = document["faults_by_order"].items()
+    faults = document.get("faults_by_order", {}).items()
     found |= {f"faults {order}": number for order, number in faults if order != "0"}
     found |= {f"node {index}": v for index, v in enumerate(document["bytes_by_node"])}
     found["touches"] = document["touches"]
@@ -81,7 +90,8 @@ def compare(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
 
 def _rows(where: str, kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
     seen, made = figures_of(kernel), figures_of(model)
-    per_order = [] if where != "total" else [n for n in made if n.startswith("faults ")]
+    told = where == "total" and "faults_by_order" in kernel
+    per_order = [n for n in made if n.startswith("faults ")] if told else []
     names = dict.fromkeys([*seen, *(n for n in made if n.startswith("huge ")), *per_order])
     found = [Row(where, name, seen.get(name, 0), made.get(name, 0)) for name in names]
     return [row for row in found if (row.kernel or row.model) and row.name not in _MEANS]

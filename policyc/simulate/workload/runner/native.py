@@ -23,6 +23,9 @@ __all__ = ["run"]
 #: Seconds between two looks at what is used meanwhile.
 _INTERVAL = 0.1
 
+#: Memory of a process besides its mappings.
+_INTERPRETER = 12 << 20
+
 #: What is left to the host of its free memory.
 _SPARE = 0.05
 
@@ -32,13 +35,15 @@ def run(
     *,
     cgroup_root: Path | None = None,
     apply: bool = False,
+    wait: float = 0.0,
     patience: float = 3600.0,
     progress: Callable[[float], None] | None = None,
 ) -> Outcome:
     """Run a workload natively, and tell what the kernel did.
 
     `cgroup_root` is the directory that stands for the root of its cgroups. With `apply` the
-    settings of its machine are set meanwhile, otherwise what differs is told. It is given up
+    settings of its machine are set meanwhile, otherwise what differs is told. It begins
+    `wait` seconds after its cgroups were made, so that a policy finds them; it is given up
     after `patience` seconds; `progress` is told how many have passed. Everything is put back
     and removed, whatever happens. Raises Missing when something is not there, OSError when
     the kernel refuses something.
@@ -56,6 +61,7 @@ def run(
         flock.ready()
         for index, member in enumerate(flock.members):
             tree.add(member.process.cgroup, flock.pids[index])
+        time.sleep(wait)
         before = Snapshot.take(tree, workload.machine.page_size)
         flock.begin()
         seen = _watch(workload, flock, tree, before, patience=patience, progress=progress)
@@ -119,7 +125,7 @@ def _check_machine(workload: Workload) -> None:
     available = counters.available_memory()
     if needed > available * (1 - _SPARE):
         raise Missing(
-            f"the workload maps {needed >> 20} MiB, and {available >> 20} MiB are available",
+            f"the workload needs {needed >> 20} MiB, and {available >> 20} MiB are available",
             "make it smaller by --set, or limit its cgroups",
         )
 
@@ -129,8 +135,10 @@ def _listed(nodes: dict[int, tuple[int, ...]]) -> str:
 
 
 def _needed(workload: Workload) -> int:
-    """Bytes that it may use at most: what is mapped, or what a limit lets it have."""
-    total = 0
+    """Bytes that it may use at most: what is mapped, or what a limit lets it have, and the
+    interpreter of each process.
+    """
+    total = _INTERPRETER * sum(process.count for process in workload.processes)
     limits = {cgroup.path: cgroup.memory_max for cgroup in workload.cgroups}
     by_cgroup: dict[str, int] = {}
     shared: set[str] = set()
