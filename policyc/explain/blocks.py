@@ -124,7 +124,7 @@ def _answer(explanation: Explanation, account: BlockAccount) -> str:
     if not isinstance(action, n.Allow):
         return ""
     orders = value_of(plan, action.orders, values, explanation.state)
-    if orders is None or orders == opinion.orders:
+    if orders in (None, n.ALL_ORDERS, opinion.orders):
         return ""
     target = plan.target
     written, spelled = spell_expression(action.orders, plan), spell_orders(int(orders), target)
