@@ -66,11 +66,12 @@ generate: $(VENV)/.installed-lint
 	$(BIN)/python tools/generate_requests.py
 	$(BIN)/python tools/make_reference.py
 	$(BIN)/python tools/make_trace.py
+	$(BIN)/python tools/make_editor_grammar.py
 	$(BIN)/ruff format -q policyc/runtime
 
 bench: $(VENV)/.installed-test
 	@sh tools/setup-system.sh
-	@for benchmark in benchmarks/bench_*.py; do \
+	@for benchmark in benchmarks/bench_*.py benchmarks/model_*.py; do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
 	done
 

@@ -30,15 +30,20 @@ __all__ = ["VERBS", "policyc", "run"]
 #: The verbs in the order of a policy's life, each a module of this package with a `command`.
 VERBS = {
     "check": "Say everything that is wrong with a policy, or could be better.",
+    "lint": "Say what in a policy is legal and seldom what was meant.",
+    "fmt": "Write policies in their canonical form.",
     "compile": "Write a policy as BPF C, Python and a manifest.",
     "verify": "Load a policy through the verifier of the running kernel.",
     "run": "Attach a policy for as long as the command runs.",
     "decide": "Explain one decision: which rule made it, and why.",
     "explain": "Take one decision apart, and say what would change it.",
     "simulate": "Predict what a policy does to a machine, or replay a trace of requests.",
+    "prove": "Prove what a policy promises for every request, or refute it.",
+    "diff": "Say whether two policies answer alike, and where they do not.",
     "workload": "Check, list, record and run workloads of `simulate`.",
     "profiles": "List the kernel interfaces that policies are compiled for.",
     "attributes": "List what policies can ask about, and where it exists.",
+    "lsp": "Serve editors: findings while typing, completion, hover, rename.",
     "completion": "Print the completion script of a shell.",
     "help": "Show the help of a verb.",
 }

@@ -43,7 +43,7 @@ __all__ = ["command"]
     help="Check whether the kernel with these types runs the policies: /sys/kernel/btf/vmlinux, "
     "a vmlinux image, a module after its kernel, or a directory of them; repeatable.",
 )
-@diagnostics_format("full", "concise", "json")
+@diagnostics_format("full", "concise", "json", "sarif", "github")
 @target_options
 def command(  # noqa: PLR0917 - click passes them by name
     files: tuple[str, ...],
@@ -56,13 +56,17 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Say everything that is wrong with policies, or could be better.
 
     One run reports every mistake, not only the first: errors, which stop compilation,
-    warnings, and notes on what a kernel interface cannot express. `-` is standard input.
+    warnings, and notes on what a kernel interface cannot express; in the files that a policy
+    imports, too. A file of definitions, without `policy NAME;`, is checked by itself. `-` is
+    standard input, whose imports are relative to the current directory.
 
     With `--btf`, each kernel is compared with the kernel interfaces that policyc knows, and
     the policies with what it offers: an attribute or an event that it lacks is a finding.
     Without a policy, that is all.
 
     `--format json` prints one document for all files; docs/reference/cli.md describes it.
+    `sarif` is for services that show the findings of many tools, `github` for a workflow, whose
+    findings then stand beside the lines of a pull request.
 
     \b
     Examples:
@@ -88,15 +92,12 @@ def command(  # noqa: PLR0917 - click passes them by name
     if places:
         return _check_kernels(texts, places, profiles, target, style)
     results = [
-        (name, check_text(data, name, profiles=profiles or None, target=target))
+        (name, check_text(data, name, profiles=profiles or None, target=target, library=True))
         for data, name in texts
     ]
     found = [(name, result.diagnostics) for name, result in results]
-    if style == "json":
-        _print_json(found)
-    else:
-        _print_text(found, style)
-    return FINE if all(result.plan is not None for _, result in results) else NO
+    _print(found, style, imports={name: result.imports for name, result in results})
+    return FINE if all(result.is_fine for _, result in results) else NO
 
 
 def _check_kernels(
@@ -108,23 +109,24 @@ def _check_kernels(
 ) -> int:
     """Check policies for some kernels too; the exit code."""
     from policyc.cli import kernels as shown
+    from policyc.diagnostics.model import Diagnostics
 
     kernels = shown.read_kernels(places)
     found: list[tuple[str, tuple[Diagnostic, ...]]] = []
     verdicts: dict[str, list[Verdict]] = {}
+    imports: dict[str, tuple[str, ...]] = {}
     fine = True
     for data, name in texts:
         result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
-        found.append((name, tuple(sorted((*result.diagnostics, *said), key=_place))))
-        fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
-    if style == "json":
-        more = {
-            "kernels": shown.document(kernels),
-            "verdicts": shown.verdict_documents(verdicts),
-        }
-        _print_json(found, more)
-    else:
-        _print_text(found, style)
+        imports[name] = result.imports
+        found.append((name, Diagnostics([*result.diagnostics, *said]).sorted(name)))
+        fine = fine and result.is_fine and all(v.runs for v in verdicts[name])
+    more = {
+        "kernels": shown.document(kernels),
+        "verdicts": shown.verdict_documents(verdicts),
+    }
+    _print(found, style, more, imports=imports)
+    if style not in ("json", "sarif"):
         shown.print_kernels(kernels, after=bool(texts))
         shown.print_verdicts(verdicts)
     return FINE if fine else NO
@@ -147,8 +149,22 @@ def _check_on(
     return result, said, verdicts
 
 
-def _place(item: Diagnostic) -> tuple[int, int, str]:
-    return item.span.start, item.span.end, item.code
+def _print(
+    found: list[tuple[str, tuple[Diagnostic, ...]]],
+    style: str,
+    more: dict[str, Any] | None = None,
+    *,
+    imports: dict[str, tuple[str, ...]],
+) -> None:
+    match style:
+        case "json":
+            _print_json(found, more, imports=imports)
+        case "sarif":
+            from policyc.diagnostics.sarif import render_sarif
+
+            click.echo(render_sarif([item for _, items in found for item in items]))
+        case _:
+            _print_text(found, style)
 
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:
@@ -166,7 +182,10 @@ def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> 
 
 
 def _print_json(
-    found: list[tuple[str, tuple[Diagnostic, ...]]], more: dict[str, Any] | None = None
+    found: list[tuple[str, tuple[Diagnostic, ...]]],
+    more: dict[str, Any] | None = None,
+    *,
+    imports: dict[str, tuple[str, ...]],
 ) -> None:
     """The document of all diagnostics, with what became of each file in front."""
     import json
@@ -182,6 +201,7 @@ def _print_json(
                 f"{severity.value}s": sum(item.severity is severity for item in items)
                 for severity in Severity
             },
+            "imports": list(imports[name]),
         }
         for name, items in found
     ]
