@@ -71,7 +71,7 @@ generate: $(VENV)/.installed-lint
 
 bench: $(VENV)/.installed-test
 	@sh tools/setup-system.sh
-	@for benchmark in benchmarks/bench_*.py; do \
+	@for benchmark in benchmarks/bench_*.py benchmarks/model_*.py; do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
 	done
 

@@ -22,8 +22,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from policyc.simulate.engine import simulate
+from policyc.simulate.model.patterns import DRAWN
 from policyc.simulate.workload import shipped
-from policyc.simulate.workload.patterns import DRAWN
 from policyc.simulate.workload.reader import read_workload
 from policyc.simulate.workload.specification import (
     GIB,
@@ -58,9 +58,7 @@ def workload(pattern: Pattern, touches: int, enabled: str = "always", size: int 
             Process(
                 name="worker",
                 vmas=(Vma(name="heap", size=size),),
-                phases=(
-                    Phase(pattern=pattern, vma="heap", touches=touches, write=0.5, threads=4),
-                ),
+                phases=(Phase(pattern=pattern, vma="heap", touches=touches, write=0.5, threads=4),),
             ),
         ),
     )
@@ -200,7 +198,8 @@ def _print(
     print(f"{'accesses':<22}{'model':>14}{'numpy':>14}{'time, ratio':>13}")
     for row in rows:
         model, plain = float(row["model"]) / 1e6, float(row["numpy"]) / 1e6
-        print(f"{row['accesses']:<22}{model:>11.1f} M/s{plain:>11.1f} M/s{float(row['ratio']):>12.2f}")
+        ratio = float(row["ratio"])
+        print(f"{row['accesses']:<22}{model:>11.1f} M/s{plain:>11.1f} M/s{ratio:>12.2f}")
     for name, value in growth.items():
         print(f"{name:<36}{value:>10.2f}")
     if largest[0]:

@@ -24,6 +24,7 @@ _CHAPTERS = {
     "05": "Blocks and rules",
     "06": "Profiles and the machine",
     "07": "Kernels",
+    "08": "Tests and properties",
 }
 
 #: What each answer of a single-order program is to the kernel, by the words of the profiles.

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from policyc.check.blocks import CheckedBlock, check_block
 from policyc.check.declarations import (
     check_declarations,
     check_name,
     report_unused,
+    report_unused_imports,
     set_definitions,
 )
 from policyc.check.expressions import Expressions
 from policyc.check.host import check_host
+from policyc.check.imports import Linked, Read, link
 from policyc.check.literals import suggest
 from policyc.check.lower import lower
 from policyc.check.model import CheckResult, Declarations
 from policyc.check.profiles import check_attributes, check_profiles
+from policyc.check.promises import check_promises
 from policyc.check.truth import Truth
 from policyc.diagnostics.model import Diagnostics, Label
 from policyc.hooks.loader import DEFAULT_PROFILES, profiles
@@ -39,40 +43,68 @@ def check_text(
     *,
     profiles: Sequence[str] | None = None,
     target: n.Target | None = None,
+    read: Read | None = None,
+    library: bool = False,
 ) -> CheckResult:
     """Check a policy for the named profiles (default: thp-v7 and numab-rfc1).
 
-    `name` is what diagnostics call the file. Raises KeyError for an unknown profile;
-    whatever is wrong with the text is in the result.
+    `name` is what diagnostics call the file, and where its imports start from. `read` gives
+    the bytes of an imported file; without it they come from the disk. With `library` the
+    text may be a file of definitions, which has no plan. Raises KeyError for an unknown
+    profile; whatever is wrong with the text is in the result.
     """
     diagnostics = Diagnostics()
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     source = decode(data, name, diagnostics)
     file = parse(source, diagnostics) if source is not None else None
-    if file is not None:
+    linked = link(file, diagnostics, read) if file is not None else None
+    if linked is not None:
+        imports, is_library = linked.files, library and linked.file.name is None
         with suppress(_StopError):
-            plan, blocks = _check_file(file, profiles, target or n.Target(), diagnostics)
+            if is_library:
+                _check_library(linked, target or n.Target(), diagnostics)
+                return CheckResult(None, diagnostics.sorted(name), (), imports, True)
+            plan, blocks = _check_file(linked, profiles, target or n.Target(), diagnostics)
             if not diagnostics.has_errors:
-                return CheckResult(plan, diagnostics.sorted(), tuple(blocks))
-    return CheckResult(None, diagnostics.sorted())
+                return CheckResult(plan, diagnostics.sorted(name), tuple(blocks), imports)
+        return CheckResult(None, diagnostics.sorted(name), (), imports)
+    return CheckResult(None, diagnostics.sorted(name))
 
 
 class _StopError(Exception):
     """A stage cannot go on; what is wrong has been reported."""
 
 
+def _declared(
+    linked: Linked, target: n.Target, diagnostics: Diagnostics
+) -> tuple[Declarations, Expressions, tuple[n.SetDefinition, ...]]:
+    if any(item.code == "PC0106" for item in diagnostics.items):
+        raise _StopError
+    declarations = Declarations(diagnostics, target)
+    declarations.broken |= linked.broken
+    declarations.imported = linked.imported
+    declarations.written = linked.written
+    if linked.file.name is not None:
+        check_name(linked.file.name, "policy", diagnostics)
+    expressions = check_declarations(linked.file, declarations)
+    return declarations, expressions, set_definitions(declarations)
+
+
+def _check_library(linked: Linked, target: n.Target, diagnostics: Diagnostics) -> None:
+    """A file of definitions, in which others use what is declared."""
+    _declared(linked, target, diagnostics)
+    if diagnostics.has_errors:
+        raise _StopError
+
+
 def _check_file(
-    file: t.PolicyFile,
+    linked: Linked,
     profile_names: Sequence[str] | None,
     target: n.Target,
     diagnostics: Diagnostics,
 ) -> tuple[n.Plan, list[CheckedBlock]]:
-    if any(item.code == "PC0106" for item in diagnostics.items):
-        raise _StopError
-    declarations = Declarations(diagnostics, target)
-    check_name(file.name, "policy", diagnostics)
-    expressions = check_declarations(file, declarations)
-    sets = set_definitions(declarations)
+    file = linked.file
+    declarations, expressions, sets = _declared(linked, target, diagnostics)
     blocks = _blocks(file, declarations, expressions)
     combine = _combine(file, blocks, diagnostics)
     host_items = [item for item in file.items if isinstance(item, t.HostItem)]
@@ -80,11 +112,15 @@ def _check_file(
     host = check_host(host_items, target, has_thp, diagnostics)
     chosen = _chosen(file, profile_names, blocks, diagnostics)
     check_attributes(blocks, chosen, diagnostics)
+    promises = check_promises(file, declarations, expressions)
+    declarations.use_what_lets_need()
     report_unused(declarations, file.source)
+    report_unused_imports(linked.brought, declarations)
     if diagnostics.has_errors:
         raise _StopError
     check_profiles(blocks, combine, host, chosen, declarations.let_exprs, diagnostics)
-    return lower(file, declarations, sets, blocks, combine, host), blocks
+    plan = lower(file, declarations, sets, blocks, combine, host)
+    return replace(plan, tests=promises.tests, properties=promises.properties), blocks
 
 
 def _blocks(
@@ -102,18 +138,27 @@ def _blocks(
     if not items:
         diagnostics.add(
             "PC0508",
-            "the policy answers nothing: it has no thp and no numa block",
-            file.name.span,
-            help="add `thp { ... otherwise pass; }`",
+            "the policy answers nothing: it has no thp and no numa block"
+            if file.name is not None
+            else "this is a file of definitions for others to import, and no policy",
+            _title(file),
+            help="add `thp { ... otherwise pass; }`"
+            if file.name is not None
+            else "a policy begins with `policy NAME;`",
         )
     if sum(len(block.rules) for block in blocks) > _MAX_RULES:
         diagnostics.add(
             "PC0512",
             f"the policy has more than {_MAX_RULES} rules",
-            file.name.span,
+            _title(file),
             help="use sets, which have room for many cgroups and can be changed live",
         )
     return blocks
+
+
+def _title(file: t.PolicyFile) -> Span:
+    """The place for what is to be said of a file as a whole."""
+    return file.name.span if file.name is not None else Span(file.source, 0, 0)
 
 
 def _combine(
@@ -190,7 +235,7 @@ def _chosen(
                 "PC0602",
                 f"{profile.name} is an interface for {profile.hook}, and the policy has no "
                 f"{profile.hook} block",
-                file.name.span,
+                _title(file),
                 help=f"leave {profile.name} out, or add a {profile.hook} block",
             )
     return chosen

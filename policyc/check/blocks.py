@@ -16,9 +16,10 @@ from policyc.plan.types import CGROUP, DURATION, ORDERS, PERCENT, Type
 from policyc.source import Span
 from policyc.syntax import tree as t
 
-__all__ = ["CheckedBlock", "CheckedRule", "check_block"]
+__all__ = ["ANSWERS", "CheckedBlock", "CheckedRule", "check_block"]
 
-_ANSWERS = {
+#: The answers to each hook.
+ANSWERS = {
     n.HookName.THP: ("allow", "deny", "pass"),
     n.HookName.NUMA: ("balance", "off", "pass"),
 }
@@ -152,8 +153,8 @@ class _BlockChecker:
         return name.text
 
     def _action(self, action: t.Action) -> n.Action | None:
-        if action.word not in _ANSWERS[self.block.hook]:
-            answers = ", ".join(f"`{word}`" for word in _ANSWERS[self.block.hook])
+        if action.word not in ANSWERS[self.block.hook]:
+            answers = ", ".join(f"`{word}`" for word in ANSWERS[self.block.hook])
             self.diagnostics.add(
                 "PC0510",
                 f"`{action.word}` is not an answer to {self.block.hook.value}",

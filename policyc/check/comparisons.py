@@ -89,6 +89,8 @@ def _in(checker: Expressions, node: t.ComparisonExpr) -> Typed | None:
             return _in_set(checker, node, name)
         case t.ListExpr(items):
             return _in_list(checker, node, items)
+        case t.NameExpr(name, _) if name in checker.declarations.broken:
+            return None
         case t.NameExpr(name, _) if not checker.is_known(name):
             checker.unknown(node.right)
             return None
@@ -217,6 +219,8 @@ def _under(checker: Expressions, node: t.ComparisonExpr) -> Typed | None:
             return _under_paths(checker, node, left, items)
         case t.NameExpr(name, _) if name in checker.declarations.sets:
             return _under_set(checker, node, left, name)
+        case t.NameExpr(name, _) if name in checker.declarations.broken:
+            return None
         case t.NameExpr(name, _) if not checker.is_known(name):
             checker.unknown(node.right)
             return None

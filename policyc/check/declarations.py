@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 
 from policyc.check.expressions import BUILTINS, Expressions
@@ -17,7 +18,18 @@ from policyc.source import Source, Span
 from policyc.syntax import tree as t
 from policyc.syntax.build import MAX_NESTING
 
-__all__ = ["KEYWORDS", "check_declarations", "let_order", "report_unused", "set_definitions"]
+__all__ = [
+    "KEYWORDS",
+    "check_constant",
+    "check_declarations",
+    "check_name",
+    "is_reserved",
+    "let_order",
+    "member_of",
+    "report_unused",
+    "report_unused_imports",
+    "set_definitions",
+]
 
 KEYWORDS = frozenset(
     {
@@ -52,6 +64,7 @@ KEYWORDS = frozenset(
         "highest",
         "order",
         "import",
+        "as",
         "test",
         "property",
         "given",
@@ -83,7 +96,8 @@ def check_declarations(file: t.PolicyFile, declarations: Declarations) -> Expres
         if set_type is not None:
             declarations.set_types[item.name.text] = set_type
     for item in declarations.params.values():
-        declarations.checked_params[item.name.text] = _param(item, declarations.diagnostics)
+        line = declarations.line(item.name)
+        declarations.checked_params[item.name.text] = _param(item, line, declarations.diagnostics)
     expressions = Expressions(declarations)
     for name in let_order(declarations):
         _let(name, declarations, expressions)
@@ -111,6 +125,11 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
             help="choose another name",
         )
     return not reason
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name means something already."""
+    return name in KEYWORDS or name in BUILTINS or name in attributes() or name in _enumerators()
 
 
 @cache
@@ -161,14 +180,14 @@ def _type(name: t.Name, types: dict[str, Type], what: str, diagnostics: Diagnost
 # -- parameters
 
 
-def _param(item: t.ParamItem, diagnostics: Diagnostics) -> n.ParamDefinition | None:
+def _param(item: t.ParamItem, line: int, diagnostics: Diagnostics) -> n.ParamDefinition | None:
     param_type = _type(item.type, _PARAM_TYPES, "parameter", diagnostics)
     if param_type is None:
         return None
-    default = _constant(item.default, param_type, diagnostics)
+    default = check_constant(item.default, param_type, diagnostics)
     low, high = (0, 1 if param_type == BOOL else 10_000 if param_type == PERCENT else U64_MAX)
     if item.range is not None:
-        bounds = [_constant(end, param_type, diagnostics) for end in item.range]
+        bounds = [check_constant(end, param_type, diagnostics) for end in item.range]
         if bounds[0] is None or bounds[1] is None:
             return None
         low, high = bounds[0], bounds[1]
@@ -194,10 +213,13 @@ def _param(item: t.ParamItem, diagnostics: Diagnostics) -> n.ParamDefinition | N
             help="widen the range or change the default",
         )
         return None
-    return n.ParamDefinition(item.name.text, param_type, default, low, high, item.name.span.line)
+    return n.ParamDefinition(item.name.text, param_type, default, low, high, line)
 
 
-def _constant(node: t.Literal | t.NameExpr, wanted: Type, diagnostics: Diagnostics) -> int | None:
+def check_constant(
+    node: t.Literal | t.NameExpr, wanted: Type, diagnostics: Diagnostics
+) -> int | None:
+    """The value of a parameter, None (reported) if it has another type."""
     found: tuple[Type, int] | None = None
     match node:
         case t.IntegerLiteral(value):
@@ -244,11 +266,7 @@ def set_definitions(declarations: Declarations) -> tuple[n.SetDefinition, ...]:
             continue
         members: dict[bytes | str, Span] = {}
         for member in item.members:
-            value = (
-                cgroup_path(member, declarations.diagnostics)
-                if set_type == CGROUP
-                else task_name(member, declarations.diagnostics)
-            )
+            value = member_of(set_type, member, declarations.diagnostics)
             if value is None:
                 continue
             if value in members:
@@ -260,8 +278,18 @@ def set_definitions(declarations: Declarations) -> tuple[n.SetDefinition, ...]:
                     help="leave one of them out",
                 )
             members.setdefault(value, member.span)
-        definitions.append(n.SetDefinition(name, set_type, tuple(members), item.name.span.line))
+        line = declarations.line(item.name)
+        definitions.append(n.SetDefinition(name, set_type, tuple(members), line))
     return tuple(definitions)
+
+
+def member_of(
+    set_type: Type, member: t.StringLiteral, diagnostics: Diagnostics
+) -> bytes | str | None:
+    """A member of a set, None (reported) if it cannot be one."""
+    if set_type == CGROUP:
+        return cgroup_path(member, diagnostics)
+    return task_name(member, diagnostics)
 
 
 # -- lets
@@ -333,7 +361,11 @@ def _let_references(name: str, declarations: Declarations) -> list[t.NameExpr]:
 
 def _let(name: str, declarations: Declarations, expressions: Expressions) -> None:
     item = declarations.lets[name]
+    used = declarations.used
+    if name in declarations.imported:
+        declarations.used = declarations.let_needs[name] = set()
     checked = expressions.check(item.expr)
+    declarations.used = used
     declarations.checked_lets[name] = checked
     declarations.let_uses[name] = _flat(expressions.uses)
     expressions.uses = []
@@ -382,6 +414,8 @@ def report_unused(declarations: Declarations, source: Source) -> None:
     )
     for code, what, table in tables:
         for name, item in table.items():
+            if name in declarations.imported:
+                continue
             if name not in declarations.used and words[name] <= 1:
                 declarations.diagnostics.add(
                     code,
@@ -389,3 +423,19 @@ def report_unused(declarations: Declarations, source: Source) -> None:
                     item.name.span,
                     help="use it or remove it",
                 )
+
+
+def report_unused_imports(
+    brought: Iterable[tuple[Span, tuple[str, ...]]], declarations: Declarations
+) -> None:
+    """Imports, and names listed in them, that nothing refers to; not while names are wrong."""
+    if declarations.diagnostics.has_errors:
+        return
+    for span, names in brought:
+        if declarations.used.isdisjoint(names):
+            declarations.diagnostics.add(
+                "PC0217",
+                f"nothing that {span.text} stands for is ever used",
+                span,
+                help="use it or remove it",
+            )

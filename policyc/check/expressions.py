@@ -13,12 +13,13 @@ from policyc.check.literals import (
     task_name,
 )
 from policyc.check.model import AttributeUse, Declarations, Typed
-from policyc.check.words import EXAMPLES, with_article
+from policyc.check.words import EXAMPLES, WITH_UNIT, arithmetic_type, with_article
 from policyc.diagnostics.model import Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
 from policyc.plan.arithmetic import saturating
+from policyc.plan.cases import RESULT, RESULT_HOT_THRESHOLD
 from policyc.plan.types import (
     BOOL,
     CGROUP,
@@ -41,7 +42,6 @@ BUILTINS = frozenset({"all", "none", "pmd", "true", "false"})
 
 #: Looking for similar names takes time; a file with more misspelt names has another problem.
 _MAX_SUGGESTIONS = 50
-_WITH_UNIT = {Kind.INT, Kind.SIZE, Kind.DURATION}
 
 
 class Expressions:
@@ -55,6 +55,8 @@ class Expressions:
         self.diagnostics = declarations.diagnostics
         self.target = declarations.target
         self.uses: list[AttributeUse] = []
+        #: The hook whose answer `result` is, in properties.
+        self.result: n.HookName | None = None
         self._unknown_names = 0
         self._spans: dict[int, tuple[n.Expr, Span]] = {}
 
@@ -192,6 +194,8 @@ class Expressions:
                 return None
         if text in BUILTINS:
             return self._builtin(text, node, want)
+        if text in (RESULT, RESULT_HOT_THRESHOLD):
+            return self._result(node)
         if text in declarations.params:
             declarations.used.add(text)
             definition = declarations.checked_params[text]
@@ -205,6 +209,30 @@ class Expressions:
         elif text not in declarations.broken:
             self.unknown(node)
         return None
+
+    def _result(self, node: t.NameExpr) -> Typed | None:
+        text, span = node.text, node.span
+        if self.result is None:
+            self.diagnostics.add(
+                "PC0806",
+                "`result` is the answer, which only properties can ask for",
+                span,
+                help='write `property "NAME" for thp: CONDITION;`',
+            )
+            return None
+        if text == RESULT_HOT_THRESHOLD:
+            if self.result is n.HookName.NUMA:
+                return Typed(n.Attribute(DURATION, text), DURATION, span, optional=True)
+            self.diagnostics.add(
+                "PC0205",
+                f"`{text}` does not exist for {self.result.value}",
+                span,
+                "only for numa",
+                help="`result` is the order set that the answer allows",
+            )
+            return None
+        kind = ORDERS if self.result is n.HookName.THP else BOOL
+        return Typed(n.Attribute(kind, text), kind, span)
 
     def _set_as_value(self, text: str, node: t.NameExpr) -> None:
         declarations = self.declarations
@@ -225,6 +253,7 @@ class Expressions:
         declarations = self.declarations
         return (
             text in BUILTINS
+            or text in (RESULT, RESULT_HOT_THRESHOLD)
             or text in declarations.params
             or text in declarations.lets
             or text in declarations.sets
@@ -239,7 +268,8 @@ class Expressions:
         if self._unknown_names > _MAX_SUGGESTIONS:
             self.diagnostics.add("PC0201", f"nothing is called `{node.text}`", node.span)
             return
-        known = {*declarations.params, *declarations.lets, *declarations.sets, *attributes()}
+        declared = (*declarations.params, *declarations.lets, *declarations.sets)
+        known = declarations.known(declared) | set(attributes())
         enumerators = [
             name
             for name, table in enumerations().items()
@@ -398,13 +428,13 @@ class Expressions:
         return Typed(expr, ORDERS, node.span, left.optional or right.optional)
 
     def _arithmetic(self, node: t.BinaryExpr, left: Typed, right: Typed) -> Typed | None:
-        result = _arithmetic_type(node.operator, left.type, right.type)
+        result = arithmetic_type(node.operator, left.type, right.type)
         if result is None:
             kinds = {left.type.kind, right.type.kind}
-            if kinds <= _WITH_UNIT:
+            if kinds <= WITH_UNIT:
                 self.mismatch(node, left, right)
             else:
-                odd = left if left.type.kind not in _WITH_UNIT else right
+                odd = left if left.type.kind not in WITH_UNIT else right
                 self.diagnostics.add(
                     "PC0303",
                     f"`{node.operator}` does not work on {with_article(odd.type)}",
@@ -441,6 +471,10 @@ class Expressions:
         exprs = tuple(item.expr for item in items if item is not None)
         if len(exprs) != len(items):
             return None
+        if operator == "implies":
+            premise = n.Not(exprs[0])
+            self._spans[id(premise)] = (premise, nodes[0].span)
+            return Typed(n.Or((premise, exprs[1])), BOOL, node.span)
         return Typed(n.And(exprs) if operator == "and" else n.Or(exprs), BOOL, node.span)
 
     def _has(self, node: t.HasExpr) -> Typed | None:
@@ -456,14 +490,3 @@ class Expressions:
             )
             return None
         return Typed(n.Has(inner.expr), BOOL, node.span)
-
-
-def _arithmetic_type(operator: str, left: Type, right: Type) -> Type | None:
-    """The type of a result, None if the operands do not go together."""
-    if left.kind not in _WITH_UNIT or right.kind not in _WITH_UNIT:
-        return None
-    if operator == "*":
-        return left if right == INT else right if left == INT else None
-    if left == right:
-        return INT if operator == "/" else left
-    return left if operator == "/" and right == INT else None

@@ -31,12 +31,16 @@ def lower(  # noqa: PLR0917 - the parts of a policy, each from a stage of its ow
         if lowered:
             hooks[hook] = n.HookPlan(hook, combine[hook], tuple(lowered))
     return n.Plan(
-        name=file.name.text,
+        name=file.name.text if file.name is not None else "",
         file=file.source.name,
         target=declarations.target,
         paths=tuple(declarations.path_names),
-        sets=sets,
-        params=tuple(p for p in declarations.checked_params.values() if p is not None),
+        sets=tuple(item for item in sets if declarations.is_needed(item.name)),
+        params=tuple(
+            p
+            for p in declarations.checked_params.values()
+            if p is not None and declarations.is_needed(p.name)
+        ),
         locals=_locals(declarations),
         thp=hooks.get(n.HookName.THP),
         numa=hooks.get(n.HookName.NUMA),
@@ -76,6 +80,6 @@ def _locals(declarations: Declarations) -> tuple[n.LocalDefinition, ...]:
     definitions: list[n.LocalDefinition] = []
     for name, checked in declarations.checked_lets.items():
         if checked is not None and name in declarations.used:
-            line = declarations.lets[name].name.span.line
+            line = declarations.line(declarations.lets[name].name)
             definitions.append(n.LocalDefinition(name, checked.expr, line))
     return tuple(definitions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,9 @@ class Declarations:
 
     `checked_lets` has None for a let with an error. `paths` is the table of cgroup
     paths in the order of the text; `used` collects the names that something refers to,
-    `broken` those that were declared but cannot be.
+    `broken` those that were declared but cannot be. `imported` has what other files declare
+    and the import that brought it; what their lets refer to is in `let_needs`, and used only
+    if the let is. `written` has how the policy writes the names that it sees.
     """
 
     diagnostics: Diagnostics
@@ -63,12 +66,39 @@ class Declarations:
     paths: dict[str, int] = field(default_factory=dict[str, int])
     path_names: list[str] = field(default_factory=list[str])
     broken: set[str] = field(default_factory=set[str])
+    imported: dict[str, Span] = field(default_factory=dict[str, Span])
+    written: dict[str, str] = field(default_factory=dict[str, str])
+    let_needs: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     used: set[str] = field(default_factory=set[str])
 
     @property
     def let_exprs(self) -> dict[str, n.Expr]:
         """The expressions of the lets without an error."""
         return {name: let.expr for name, let in self.checked_lets.items() if let is not None}
+
+    def use_what_lets_need(self) -> None:
+        """Count what imported lets refer to as used, if they are."""
+        pending = [name for name in self.let_needs if name in self.used]
+        while pending:
+            needs = self.let_needs[pending.pop()] - self.used
+            self.used |= needs
+            pending += [name for name in needs if name in self.let_needs]
+
+    def is_needed(self, name: str) -> bool:
+        """Whether a definition belongs to the plan: its own, or an imported one that is used."""
+        return name in self.used or name not in self.imported
+
+    def known(self, names: Iterable[str]) -> set[str]:
+        """Some names as the policy can write them."""
+        return {
+            self.written.get(name, name)
+            for name in names
+            if name in self.written or name not in self.imported
+        }
+
+    def line(self, name: t.Name) -> int:
+        """The line of the policy that declares a name, or imports it."""
+        return self.imported.get(name.text, name.span).line
 
     def path(self, path: str) -> int:
         """The index of a cgroup path in the table."""
@@ -82,9 +112,18 @@ class Declarations:
 class CheckResult:
     """The plan, None if there are errors, and everything that was found.
 
-    `blocks` are what the plan was made of, with their places in the text.
+    `blocks` are what the plan was made of, with their places in the text. `imports` are the
+    other files that were read. A file of definitions has no plan; `is_library` says that it
+    is one.
     """
 
     plan: n.Plan | None
     diagnostics: tuple[Diagnostic, ...]
     blocks: tuple[CheckedBlock, ...] = ()
+    imports: tuple[str, ...] = ()
+    is_library: bool = False
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether there are no errors."""
+        return self.plan is not None or self.is_library

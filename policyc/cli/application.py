@@ -30,6 +30,8 @@ __all__ = ["VERBS", "policyc", "run"]
 #: The verbs in the order of a policy's life, each a module of this package with a `command`.
 VERBS = {
     "check": "Say everything that is wrong with a policy, or could be better.",
+    "lint": "Say what in a policy is legal and seldom what was meant.",
+    "fmt": "Write policies in their canonical form.",
     "compile": "Write a policy as BPF C, Python and a manifest.",
     "verify": "Load a policy through the verifier of the running kernel.",
     "run": "Attach a policy for as long as the command runs.",

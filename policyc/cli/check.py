@@ -56,7 +56,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Say everything that is wrong with policies, or could be better.
 
     One run reports every mistake, not only the first: errors, which stop compilation,
-    warnings, and notes on what a kernel interface cannot express. `-` is standard input.
+    warnings, and notes on what a kernel interface cannot express; in the files that a policy
+    imports, too. A file of definitions, without `policy NAME;`, is checked by itself. `-` is
+    standard input, whose imports are relative to the current directory.
 
     With `--btf`, each kernel is compared with the kernel interfaces that policyc knows, and
     the policies with what it offers: an attribute or an event that it lacks is a finding.
@@ -90,12 +92,12 @@ def command(  # noqa: PLR0917 - click passes them by name
     if places:
         return _check_kernels(texts, places, profiles, target, style)
     results = [
-        (name, check_text(data, name, profiles=profiles or None, target=target))
+        (name, check_text(data, name, profiles=profiles or None, target=target, library=True))
         for data, name in texts
     ]
     found = [(name, result.diagnostics) for name, result in results]
-    _print(found, style)
-    return FINE if all(result.plan is not None for _, result in results) else NO
+    _print(found, style, {name: result.imports for name, result in results})
+    return FINE if all(result.is_fine for _, result in results) else NO
 
 
 def _check_kernels(
@@ -107,20 +109,23 @@ def _check_kernels(
 ) -> int:
     """Check policies for some kernels too; the exit code."""
     from policyc.cli import kernels as shown
+    from policyc.diagnostics.model import Diagnostics
 
     kernels = shown.read_kernels(places)
     found: list[tuple[str, tuple[Diagnostic, ...]]] = []
     verdicts: dict[str, list[Verdict]] = {}
+    imports: dict[str, tuple[str, ...]] = {}
     fine = True
     for data, name in texts:
         result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
-        found.append((name, tuple(sorted((*result.diagnostics, *said), key=_place))))
+        imports[name] = result.imports
+        found.append((name, Diagnostics([*result.diagnostics, *said]).sorted(name)))
         fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
     more = {
         "kernels": shown.document(kernels),
         "verdicts": shown.verdict_documents(verdicts),
     }
-    _print(found, style, more)
+    _print(found, style, imports, more)
     if style not in ("json", "sarif"):
         shown.print_kernels(kernels, after=bool(texts))
         shown.print_verdicts(verdicts)
@@ -144,16 +149,15 @@ def _check_on(
     return result, said, verdicts
 
 
-def _place(item: Diagnostic) -> tuple[int, int, str]:
-    return item.span.start, item.span.end, item.code
-
-
 def _print(
-    found: list[tuple[str, tuple[Diagnostic, ...]]], style: str, more: dict[str, Any] | None = None
+    found: list[tuple[str, tuple[Diagnostic, ...]]],
+    style: str,
+    imports: dict[str, tuple[str, ...]],
+    more: dict[str, Any] | None = None,
 ) -> None:
     match style:
         case "json":
-            _print_json(found, more)
+            _print_json(found, more, imports=imports)
         case "sarif":
             from policyc.diagnostics.sarif import render_sarif
 
@@ -177,7 +181,10 @@ def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> 
 
 
 def _print_json(
-    found: list[tuple[str, tuple[Diagnostic, ...]]], more: dict[str, Any] | None = None
+    found: list[tuple[str, tuple[Diagnostic, ...]]],
+    more: dict[str, Any] | None = None,
+    *,
+    imports: dict[str, tuple[str, ...]],
 ) -> None:
     """The document of all diagnostics, with what became of each file in front."""
     import json
@@ -193,6 +200,7 @@ def _print_json(
                 f"{severity.value}s": sum(item.severity is severity for item in items)
                 for severity in Severity
             },
+            "imports": list(imports[name]),
         }
         for name, items in found
     ]

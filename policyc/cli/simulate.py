@@ -68,7 +68,7 @@ def _workload_options(function: _Function) -> _Function:
             callback=flattened,
             help="Stock settings to compare with; repeatable, and with commas: never, madvise, "
             "always, always+shrinker, numab0, numab1, numab2, kmmscand, none.  [default: the "
-            "first four; with a numa block also numab0 and numab1]",
+            "first four; with a numa block also the numab modes that the machine is not in]",
         ),
         click.option(
             "--profile",

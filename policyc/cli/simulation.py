@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from policyc.simulate.report.columns import Report
     from policyc.simulate.runs import Outcome, PolicySource, Progress
     from policyc.simulate.sweep import Experiment, Sweep
-    from policyc.simulate.workload.specification import Workload
+    from policyc.simulate.workload.specification import Machine, Workload
 
 __all__ = ["Options", "simulate_workload"]
 
@@ -114,7 +114,7 @@ def _prepared(options: Options) -> tuple[Experiment, Workload, list[Condition]]:
     source, plan, profile = None, None, None
     if policy is not None:
         source, plan, profile = _policy(*policy, workload, options)
-    baselines = _baselines(options.baselines, plan)
+    baselines = _baselines(options.baselines, plan, workload.machine)
     experiment = Experiment(
         workload=workload_of,
         policy=source,
@@ -122,6 +122,7 @@ def _prepared(options: Options) -> tuple[Experiment, Workload, list[Condition]]:
         profile=profile,
         baselines=baselines,
         sweeps=sweeps,
+        overrides=options.overrides,
         seed=options.seed,
         repeat=options.repeat,
     )
@@ -248,12 +249,13 @@ def _profile(data: bytes, name: str, target: Target, tried: Sequence[str]) -> st
     raise Failure(f"{name} cannot be compiled for {' or '.join(tried)}", NO)
 
 
-def _baselines(named: Sequence[str], plan: Plan | None) -> tuple[str, ...]:
-    from policyc.simulate.baselines import DEFAULT, NUMA_DEFAULT
+def _baselines(named: Sequence[str], plan: Plan | None, machine: Machine) -> tuple[str, ...]:
+    from policyc.simulate.baselines import DEFAULT, numa_default
 
     if named:
         return tuple(name for name in named if name != "none")
-    return (*DEFAULT, *(NUMA_DEFAULT if plan is not None and plan.numa is not None else ()))
+    balances = plan is not None and plan.numa is not None
+    return (*DEFAULT, *(numa_default(machine) if balances else ()))
 
 
 def _check_sweeps(

@@ -42,7 +42,7 @@ __all__ = ["command"]
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
     help="The cgroup that stands for the root of the workload's; /sys/fs/cgroup, for policies "
-    "that name paths.  [default: policyc-workload, made for the run]",
+    "that name paths.  [default: one of its own, made for the run]",
 )
 @click.option(
     "--wait",

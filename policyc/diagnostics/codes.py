@@ -1,4 +1,7 @@
-"""Every diagnostic code, with its title and severity. docs/errors has a page for each."""
+"""Every diagnostic code, with its title and severity.
+
+docs/errors has a page for each code of the checker, docs/lint for each of `policyc lint`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import NamedTuple
 
 from policyc.diagnostics.model import Severity
 
-__all__ = ["CODES", "CodeInfo"]
+__all__ = ["CODES", "LINT_CODES", "CodeInfo"]
 
 
 class CodeInfo(NamedTuple):
@@ -27,7 +30,6 @@ _ERRORS = {
     "PC0106": "expression is nested too deeply",
     "PC0107": "file is too large",
     "PC0108": "number is too large",
-    "PC0109": "part of the language that this version does not have",
     "PC0110": "file holds no policy",
     # 02: names
     "PC0201": "unknown name",
@@ -38,6 +40,10 @@ _ERRORS = {
     "PC0206": "unknown host setting",
     "PC0207": "unknown enumerator",
     "PC0208": "unknown type, hook or way of combining",
+    "PC0213": "file cannot be imported",
+    "PC0214": "imports go in a circle",
+    "PC0215": "file is imported twice",
+    "PC0216": "imported file does not declare a name",
     # 03: types
     "PC0301": "operands have different types",
     "PC0302": "condition expected",
@@ -77,12 +83,20 @@ _ERRORS = {
     "PC0701": "kernel offers no interface for the hook",
     "PC0702": "attribute cannot be read in the kernel",
     "PC0705": "verifier of the kernel refuses the program",
+    # 08: tests and properties
+    "PC0801": "value in a test has another type",
+    "PC0802": "value is outside the parameter's range",
+    "PC0803": "expectation without a request",
+    "PC0805": "values of a request contradict each other",
+    "PC0806": "result outside a property",
+    "PC0807": "test of a hook without blocks",
 }
 
 _WARNINGS = {
     "PC0210": "set is never used",
     "PC0211": "parameter is never used",
     "PC0212": "let is never used",
+    "PC0217": "import is never used",
     "PC0412": "member is listed twice",
     "PC0413": "path holds a wildcard",
     "PC0502": "rule can never be reached",
@@ -94,6 +108,7 @@ _WARNINGS = {
     "PC0611": "shrinker has nothing to do",
     "PC0703": "attribute is always absent in the kernel",
     "PC0704": "enumerator does not exist in the kernel",
+    "PC0804": "test that expects nothing",
 }
 
 _NOTES = {
@@ -115,4 +130,41 @@ CODES: dict[str, CodeInfo] = {
         (Severity.NOTE, _NOTES),
     )
     for code, title in sorted(table.items())
+}
+
+_LINT_WARNINGS = {
+    "PL001": "hot threshold without memory tiering",
+    "PL002": "shrinker with a limit that no page exceeds",
+    "PL003": "khugepaged limit that smaller folios cannot use",
+    "PL004": "cgroup decides about shared memory",
+    "PL006": "PMD answer to a request for smaller orders",
+    "PL008": "open range admits sizes that the host block leaves off",
+    "PL009": "size is switched on and never allowed",
+    "PL010": "thp rules on a machine without huge pages",
+    "PL011": "declaration is never used",
+    "PL012": "name is nearly another",
+    "PL013": "rollout to all or to none",
+    "PL015": "constant beyond what the kernel can have",
+    "PL018": "pressure is looked at too late",
+    "PL020": "comparison with true or false",
+    "PL021": "lint comment without effect",
+}
+
+_LINT_NOTES = {
+    "PL005": "interface takes one order of several",
+    "PL007": "program for one memory cgroup on an inner cgroup",
+    "PL014": "rule for smaps only",
+    "PL016": "MADV_COLLAPSE is denied",
+    "PL017": "task name may be cut off",
+    "PL019": "rule answers like otherwise",
+    "PL022": "lint comment without a reason",
+}
+
+LINT_CODES: dict[str, CodeInfo] = {
+    info.code: info
+    for info in sorted(
+        CodeInfo(code, title, severity)
+        for severity, table in ((Severity.WARNING, _LINT_WARNINGS), (Severity.NOTE, _LINT_NOTES))
+        for code, title in table.items()
+    )
 }

@@ -53,9 +53,9 @@ class Diagnostic:
     @property
     def severity(self) -> Severity:
         """The severity, which belongs to the code."""
-        from policyc.diagnostics.codes import CODES
+        from policyc.diagnostics.codes import CODES, LINT_CODES
 
-        return CODES[self.code].severity
+        return (CODES.get(self.code) or LINT_CODES[self.code]).severity
 
 
 class PolicyError(Exception):
@@ -96,7 +96,21 @@ class Diagnostics:
         """Whether any of the findings is an error."""
         return any(item.severity is Severity.ERROR for item in self.items)
 
-    def sorted(self) -> tuple[Diagnostic, ...]:
-        """The findings in the order of the text, without repetitions."""
+    def sorted(self, first: str = "") -> tuple[Diagnostic, ...]:
+        """The findings file by file in the order of the text, without repetitions.
+
+        `first` is the name of the file to begin with; the others follow by name.
+        """
         unique = dict.fromkeys(self.items)
-        return tuple(sorted(unique, key=lambda d: (d.span.start, d.span.end, d.code)))
+        return tuple(
+            sorted(
+                unique,
+                key=lambda d: (
+                    d.span.source.name != first,
+                    d.span.source.name,
+                    d.span.start,
+                    d.span.end,
+                    d.code,
+                ),
+            )
+        )

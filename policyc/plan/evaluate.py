@@ -23,6 +23,7 @@ __all__ = [
     "cgroup_mix",
     "evaluate",
     "percent_of_average",
+    "value_of",
 ]
 
 #: The attributes of a request by name; one that is missing or None is absent.
@@ -98,14 +99,14 @@ def ancestors(path: str) -> list[str]:
 
 def evaluate(plan: n.Plan, hook: n.HookPlan, values: Values, state: State) -> Outcome:
     """What the policy answers to one request. Total: every request has an outcome."""
-    value_of = partial(_value, _Environment(plan, values, state, {}))
+    value_in = partial(_value, _Environment(plan, values, state, {}))
     fired: list[n.Rule | None] = []
     opinions: list[Opinion] = []
     for block in hook.blocks:
-        rule = _first_rule(block, plan, values, value_of)
+        rule = _first_rule(block, plan, values, value_in)
         fired.append(rule)
         if rule is not None:
-            opinions.extend(_opinion(block, rule, values, value_of))
+            opinions.extend(_opinion(block, rule, values, value_in))
     deciding = _deciding(hook.combine, opinions)
     if hook.hook is n.HookName.THP:
         requested = values["orders"]
@@ -125,6 +126,11 @@ def evaluate(plan: n.Plan, hook: n.HookPlan, values: Values, state: State) -> Ou
         on=on,
         hot_threshold=min(thresholds, default=None),
     )
+
+
+def value_of(plan: n.Plan, expr: n.Expr, values: Values, state: State) -> n.ConstValue | None:
+    """The value of one expression for a request, None if it is absent."""
+    return _value(_Environment(plan, values, state, {}), expr)
 
 
 def _rule_of(opinions: list[Opinion]) -> n.Rule | None:

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from policyc.plan.types import Type
+
+if TYPE_CHECKING:
+    from policyc.plan.cases import Property, TestCase
 
 __all__ = [
     "ALL_ORDERS",
@@ -428,6 +431,11 @@ class Target(Node):
         return self.page_size.bit_length() - 1
 
     @property
+    def large_orders(self) -> int:
+        """The orders of large anonymous folios, which a request for `all` asks for."""
+        return ((2 << self.pmd_order) - 1) & ~0b11
+
+    @property
     def pmd_size(self) -> int:
         """Bytes that one PMD entry maps."""
         return self.page_size << self.pmd_order
@@ -435,7 +443,10 @@ class Target(Node):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(Node):
-    """A whole policy: the waist between its text and its executors."""
+    """A whole policy: the waist between its text and its executors.
+
+    `tests` and `properties` say what it promises; no executor looks at them.
+    """
 
     name: str
     file: str
@@ -447,6 +458,8 @@ class Plan(Node):
     thp: HookPlan | None
     numa: HookPlan | None
     host: tuple[HostSetting, ...]
+    tests: tuple[TestCase, ...] = ()
+    properties: tuple[Property, ...] = ()
 
     @property
     def hooks(self) -> tuple[HookPlan, ...]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from policyc.plan.nodes import HostSetting, Plan
 from policyc.simulate.workload.specification import Machine, Workload
 
-__all__ = ["BASELINES", "DEFAULT", "NUMA_DEFAULT", "UNMODELLED", "applied", "host_settings"]
+__all__ = [
+    "BASELINES",
+    "DEFAULT",
+    "UNMODELLED",
+    "applied",
+    "host_settings",
+    "kept",
+    "numa_default",
+]
 
 #: What the shrinker compares with where the machine has the kernel's default of 511, with
 #: which it never splits: 80% of a PMD page, the value that its author measured with.
@@ -50,9 +58,12 @@ BASELINES: dict[str, Callable[[Machine], Machine]] = {
     "kmmscand": lambda machine: _balancing(machine, 1, scan=True),
 }
 
-#: The baselines beside a policy, and those beside one with a numa block.
+#: The baselines beside a policy.
 DEFAULT = ("never", "madvise", "always", "always+shrinker")
-NUMA_DEFAULT = ("numab0", "numab1")
+
+#: Beside one with a numa block: the modes that the machine has not anyway; the last one only
+#: where there are tiers.
+_NUMA_MODES = ("numab0", "numab1", "numab2")
 
 #: Settings of host.toml that the model has no counterpart of.
 UNMODELLED = ("khugepaged.defrag",)
@@ -67,6 +78,41 @@ def applied(workload: Workload, name: str) -> Workload:
     NUMA balancing. KeyError if there is no such baseline.
     """
     return replace(workload, machine=BASELINES[name](workload.machine))
+
+
+#: What a baseline is named after: nobody means these when a setting is given for all runs.
+_OF_BASELINES = frozenset(
+    {"thp.enabled", "thp.shrink_underused", "numa.balancing", "kmmscand.scan_enabled"}
+)
+
+
+def kept(
+    before: Workload, after: Workload, overrides: Iterable[str], *, baseline: bool
+) -> Workload:
+    """`after`, with the settings of the machine that were asked for as they were `before`.
+
+    `overrides` are KEY or KEY=VALUE. What a user sets on the command line is stronger than
+    the host block of a policy, and than all that a baseline is not named after.
+    """
+    machine = after.machine
+    for override in overrides:
+        path = override.partition("=")[0].strip().split(".")
+        if path[0] != "machine" or len(path) < 3:
+            continue
+        part, field = path[1], path[2]
+        if baseline and f"{part}.{field}" in _OF_BASELINES:
+            continue
+        asked = getattr(before.machine, part, None)
+        if hasattr(asked, field):
+            machine = _replaced(machine, part, field, getattr(asked, field))
+    return replace(after, machine=machine)
+
+
+def numa_default(machine: Machine) -> tuple[str, ...]:
+    """The baselines beside a policy with a numa block."""
+    tiers = len({node.tier for node in machine.nodes})
+    modes = _NUMA_MODES if tiers > 1 else _NUMA_MODES[:2]
+    return tuple(name for number, name in enumerate(modes) if number != machine.numa.balancing)
 
 
 def host_settings(workload: Workload, plan: Plan) -> Workload:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from policyc.simulate.baselines import BASELINES, applied, host_settings
+from policyc.simulate.baselines import BASELINES, applied, host_settings, kept
 from policyc.simulate.notes import notes_before
 from policyc.simulate.runs import Job, PolicySource
 from policyc.simulate.workload.specification import Workload
@@ -49,6 +49,7 @@ class Experiment:
 
     `workload` gives the workload with some overrides, each KEY=VALUE. `parameters` are the
     names of the policy's parameters; a sweep of another name is one of the workload.
+    `overrides` are those that hold for all runs.
     """
 
     workload: Callable[[Sequence[str]], Workload]
@@ -57,6 +58,7 @@ class Experiment:
     profile: str | None = None
     baselines: tuple[str, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    overrides: tuple[str, ...] = ()
     seed: int | None = None
     repeat: int = 1
 
@@ -89,9 +91,11 @@ def jobs_of(experiment: Experiment) -> list[Job]:
             jobs += _seeded(_policy_job(experiment, setting, workload(setting)), experiment)
     for name in experiment.baselines:
         for setting in dict.fromkeys(_without(point, experiment.parameters) for point in points):
+            given = workload(setting)
+            asked = (*experiment.overrides, *(key for key, _ in setting))
             job = Job(
                 name=name,
-                workload=applied(workload(setting), name),
+                workload=kept(given, applied(given, name), asked, baseline=True),
                 baseline=name,
                 setting=setting,
             )
@@ -112,7 +116,8 @@ def _policy_job(
     assert source is not None
     assert plan is not None
     swept = tuple((name, value) for name, value in setting if name in experiment.parameters)
-    machine = host_settings(workload, plan)
+    asked = (*experiment.overrides, *(key for key, _ in setting))
+    machine = kept(workload, host_settings(workload, plan), asked, baseline=False)
     return Job(
         # A policy may have the name of a baseline.
         name=f"policy {plan.name}" if plan.name in BASELINES else plan.name,

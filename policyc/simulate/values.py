@@ -16,6 +16,7 @@ from policyc.runtime.checks import (
     checked_number,
     did_you_mean,
 )
+from policyc.runtime.completion import Value, completed
 from policyc.runtime.request import AttributeField
 from policyc.runtime.requests import NumaRequest, ThpRequest
 from policyc.runtime.units import parse_value
@@ -32,7 +33,6 @@ __all__ = [
     "parse_text",
 ]
 
-Value: TypeAlias = bool | int | bytes | str | None
 Reader: TypeAlias = Callable[[object], Value]
 
 #: The request of each hook.
@@ -59,7 +59,7 @@ def attribute_fields(hook: str) -> dict[str, AttributeField]:
 
 def every_order(target: Target) -> int:
     """The orders that a request for `all` asks for: those of large anonymous folios."""
-    return ((2 << target.pmd_order) - 1) & ~0b11
+    return target.large_orders
 
 
 def parse_text(field: AttributeField, text: str, target: Target) -> Value:
@@ -102,31 +102,6 @@ def json_reader(field: AttributeField, target: Target) -> Reader:
             high = PERCENT_MAX if kind == "percent" else U64_MAX
             read = partial(_json_number, field.name, kind, high)
     return _optional(read) if field.optional else _always(field, read)
-
-
-def completed(values: dict[str, Value]) -> dict[str, Value]:
-    """The values by field with those that follow; ValueError if they contradict each other.
-
-    The depth of a cgroup follows from its path. Of `memory.max`, `memory.usage` and
-    `memory.free` two give the third; `memory.free` alone is that of an unused cgroup.
-    """
-    cgroup = values.get("cgroup")
-    if isinstance(cgroup, str):
-        depth = 0 if cgroup == "/" else cgroup.count("/")
-        if values.setdefault("cgroup_depth", depth) != depth:
-            raise ValueError(f"cgroup.depth: {cgroup} has depth {depth}")
-    free = values.get("memory_free")
-    if isinstance(free, int):
-        limit, usage = values.get("memory_max"), values.get("memory_usage")
-        if not isinstance(limit, int):
-            usage = usage if isinstance(usage, int) else 0
-            limit = checked_number("memory.max (memory.usage + memory.free)", usage + free)
-        elif not isinstance(usage, int):
-            usage = limit - free
-        if usage < 0 or max(limit - usage, 0) != free:
-            raise ValueError("memory.free: it is not memory.max - memory.usage")
-        values["memory_max"], values["memory_usage"] = limit, usage
-    return values
 
 
 @lru_cache(maxsize=1024)

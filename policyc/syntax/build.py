@@ -241,7 +241,20 @@ class TreeBuilder:
     def disjunction(self, children: Sequence[Any]) -> t.LogicalExpr:
         return self._logical("or", children)
 
+    def implication(self, children: Sequence[Any]) -> t.LogicalExpr:
+        return self._logical("implies", children)
+
     # -- items
+
+    def import_all(self, children: Sequence[Any]) -> t.ImportItem:
+        word, path, alias, end = children
+        name = self._name(alias) if alias is not None else None
+        return t.ImportItem(self._string(path), name, None, self._between(word, end))
+
+    def import_names(self, children: Sequence[Any]) -> t.ImportItem:
+        word, path, _, *names, _, end = children
+        listed = tuple(map(self._name, names))
+        return t.ImportItem(self._string(path), None, listed, self._between(word, end))
 
     def set(self, children: Sequence[Any]) -> t.SetItem:
         word, name, type_name, *members = children
@@ -326,9 +339,54 @@ class TreeBuilder:
             self._between(hook, close),
         )
 
+    # -- tests and properties
+
+    def assignment(self, children: Sequence[Any]) -> t.Assignment:
+        name, value = children
+        return t.Assignment(self._name(name), value, self._span(name).to(value.span))
+
+    def given(self, children: Sequence[Any]) -> t.GivenStep:
+        word, *assignments, end = children
+        return t.GivenStep(tuple(assignments), self._between(word, end))
+
+    def expectation(self, children: Sequence[Any]) -> t.ExpectStep:
+        word, action, _, hot_threshold, end = children
+        return t.ExpectStep(action, hot_threshold, self._between(word, end))
+
+    def set_step(self, children: Sequence[Any]) -> t.SetStep:
+        word, name, *members, end = children
+        strings = tuple(self._string(member) for member in members)
+        return t.SetStep(self._name(name), strings, self._between(word, end))
+
+    def param_step(self, children: Sequence[Any]) -> t.ParamStep:
+        word, name, value, end = children
+        return t.ParamStep(self._name(name), value, self._between(word, end))
+
+    def test(self, children: Sequence[Any]) -> t.TestItem:
+        word, name, hook, *steps, close = children
+        return t.TestItem(
+            self._string(name),
+            self._name(hook),
+            tuple(steps),
+            self._between(word, hook),
+            self._span(close),
+            self._between(word, close),
+        )
+
+    def property(self, children: Sequence[Any]) -> t.PropertyItem:
+        word, name, hook, condition, end = children
+        return t.PropertyItem(
+            self._string(name), self._name(hook), condition, self._between(word, end)
+        )
+
+    # -- the file
+
     def header(self, children: Sequence[Any]) -> t.Name:
         return self._name(children[1])
 
     def start(self, children: Sequence[Any]) -> t.PolicyFile:
         name, *items = children
         return t.PolicyFile(name, tuple(items), self.source)
+
+    def definitions(self, children: Sequence[Any]) -> t.PolicyFile:
+        return t.PolicyFile(None, tuple(children), self.source)

@@ -15,7 +15,6 @@ from policyc.source import Source, Span
 
 __all__ = ["Failure", "failure_of", "report", "without_statement"]
 
-_LATER = {"import", "test", "property"}
 _LOOK_ALIKES = {
     "\u037e": ";",
     "\uff1b": ";",
@@ -67,8 +66,9 @@ _UNIT = re.compile(r"([0-9][0-9_]*)([kKmMgGtTpP])(?:i?[bB])?\Z")
 _WORD = re.compile(r"[0-9A-Za-z_]+")
 _LIST_OPENING = re.compile(r"(\bin|\bunder|=)\s*\Z")
 _KEYWORDS = (
-    "policy set param let combine by host thp numa for cgroup rollout when otherwise allow"
-    " deny pass balance off not and or in is under overlaps has highest order"
+    "policy import as set param let combine by host thp numa for cgroup rollout when otherwise"
+    " allow deny pass balance off not and or implies in is under overlaps has highest order"
+    " test given expect property"
 )
 
 
@@ -152,14 +152,6 @@ def report(source: Source, failure: Failure, diagnostics: Diagnostics) -> None:
     if not failure.terminal:
         _report_character(source, failure.start, diagnostics)
         return
-    if failure.text in _LATER:
-        diagnostics.add(
-            "PC0109",
-            f"`{failure.text}` is not in this version of the language",
-            span,
-            help="leave it out; docs/explanation/limits.md lists what is still to come",
-        )
-        return
     found = f"`{failure.text}`" if failure.text else "the end of the file"
     expected = _expected(failure.accepted)
     diagnostics.add(
@@ -180,8 +172,12 @@ def _expected(accepted: frozenset[str]) -> str:
         return _joined(["an operator", *[_sign(name) for name in ends]])
     if {"ALLOW", "DENY", "OTHERWISE"} <= accepted:
         return "a rule or `}`"
+    if {"SET", "LET", "POLICY"} <= accepted:
+        return "`policy NAME;`"
     if {"SET", "LET"} <= accepted:
         return "a declaration or a block"
+    if {"GIVEN", "EXPECT"} <= accepted:
+        return "`given`, `expect`, `set`, `param` or `}`"
     return _joined(sorted({_sign(name) for name in accepted}))
 
 
@@ -289,8 +285,14 @@ def _advice_on_place(failure: Failure, before: str, new_line: bool) -> str:
         return "a list has at least one member"
     if "END" in accepted and (new_line or failure.text in ("}", "otherwise")):
         return "each statement ends with `;`"
+    if {"SET", "LET", "POLICY"} <= accepted:
+        return "a policy begins with `policy NAME;`"
+    if {"SET", "LET"} <= accepted and "COMBINE" not in accepted:
+        return "a file without `policy NAME;` in front has import, set, param and let only"
     if {"SET", "LET"} <= accepted:
-        return "a policy has set, param, let, combine, host, thp and numa"
+        return "a policy has import, set, param, let, combine, host, thp, numa, test and property"
+    if {"GIVEN", "EXPECT"} <= accepted:
+        return "a test has `given ATTRIBUTE = VALUE;`, `expect ANSWER;`, and `set` and `param`"
     if {"ALLOW", "DENY"} <= accepted:
         return "rules are `allow ORDERS when CONDITION;`, `deny when ...;`, `otherwise ...;`"
     return ""

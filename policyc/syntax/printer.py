@@ -1,249 +1,251 @@
-"""Tree to text: a policy in its canonical form, the one that the formatter writes.
+"""Tree to text: a policy in its canonical form.
 
-Parsing the text gives the same tree again, spans aside. Comments are not part of the
-tree, so they are not in the text either; nor is how a number was written (`0x10`,
-`1_000`, `1024K`): sizes and durations come out in the largest unit that is exact.
+Parsing the text gives the same tree again, spans aside. Comments are not part of the tree;
+`policyc.syntax.formatter` puts them back between the rows that are made here.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
 
-from policyc.plan.types import format_size
+from policyc.source import Span
 from policyc.syntax import tree as t
+from policyc.syntax.spelling import format_expr, format_operands, format_string
 
-__all__ = ["format_expr", "format_policy", "format_string"]
+__all__ = ["Breaks", "Row", "RowKind", "format_expr", "format_policy", "format_string", "rows"]
 
 _INDENT = "    "
 _WIDTH = 100
 
-_DURATION_UNITS = (
-    (3_600_000_000_000, "h"),
-    (60_000_000_000, "min"),
-    (1_000_000_000, "s"),
-    (1_000_000, "ms"),
-    (1_000, "us"),
-)
 
-# How tightly an expression binds, as in grammar/policy.lark.
-_OR, _AND, _NOT, _COMPARISON, _UNION, _SUM, _PRODUCT, _ATOM = range(8)
-_BINARY_LEVELS = {"|": _UNION, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "%": _PRODUCT}
+class RowKind(Enum):
+    """What a row is to its neighbours."""
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_PLAIN = re.compile(rb"[ !#-\[\]-~]*\Z")
+    #: It begins a statement.
+    BEGINS = auto()
+    #: It is a part of the statement.
+    PART = auto()
+    #: It begins with an operand.
+    OPERAND = auto()
+    #: It begins with `and`, `or` or `implies`.
+    JOINS = auto()
+    #: It closes what an earlier row has opened.
+    CLOSES = auto()
 
-#: Characters that cannot be seen, that change how others are shown, or that mean nothing in public.
-_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+
+class Row(NamedTuple):
+    """A line of the text, and the place of the tree that it begins with.
+
+    A row that closes has the place of what is in front of it.
+    """
+
+    indent: str
+    text: str
+    span: Span
+    kind: RowKind
+    item: t.Item | None = None
+
+
+class Breaks:
+    """Whether there must be a row for each part of something, however short it is."""
+
+    def in_list(self, before: Span) -> bool:
+        """Of the list behind a place."""
+        return False
+
+    def in_expression(self, expr: Span) -> bool:
+        """Of an expression at the end of a statement."""
+        return False
+
+    def in_statement(self, statement: Span) -> bool:
+        """Of a statement."""
+        return False
+
+
+_NEVER = Breaks()
 
 
 def format_policy(file: t.PolicyFile) -> str:
     """The canonical text of a policy."""
-    lines = [f"policy {file.name.text};"]
+    lines: list[str] = []
     previous: t.Item | None = None
-    for item in file.items:
-        if not _belong_together(previous, item):
-            lines.append("")
-        lines.extend(_item(item))
-        previous = item
+    for row in rows(file):
+        if row.kind is RowKind.BEGINS and row.indent == "":
+            if lines and not (previous and row.item and _belong_together(previous, row.item)):
+                lines.append("")
+            previous = row.item
+        lines.append(row.indent + row.text)
     return "\n".join(lines) + "\n"
 
 
-def _belong_together(previous: t.Item | None, item: t.Item) -> bool:
+def _belong_together(previous: t.Item, item: t.Item) -> bool:
     """Declarations of one kind stand without an empty line between them."""
-    return type(previous) is type(item) and not isinstance(item, t.BlockItem | t.HostItem)
+    alone = t.BlockItem | t.HostItem | t.TestItem | t.PropertyItem
+    return type(previous) is type(item) and not isinstance(item, alone)
 
 
-def _item(item: t.Item) -> Iterator[str]:
+def rows(file: t.PolicyFile, breaks: Breaks = _NEVER) -> Iterator[Row]:
+    """The lines of a policy without the empty ones."""
+    if file.name is not None:
+        yield Row("", f"policy {file.name.text};", file.name.span, RowKind.BEGINS)
+    for item in file.items:
+        first, *rest = _item(item, breaks)
+        yield first._replace(item=item)
+        yield from rest
+
+
+def _item(item: t.Item, breaks: Breaks) -> Iterator[Row]:  # noqa: C901 - one case for each item
     match item:
-        case t.SetItem():
-            yield from _set(item)
-        case t.ParamItem(name, type_name, default, bounds):
+        case t.ImportItem():
+            yield from _import(item, breaks)
+        case t.SetItem(name, type_name, members, span):
+            head = f"set {name.text} : {type_name.text} ="
+            yield from _members(head, members, span, type_name.span, ("", breaks))
+        case t.ParamItem(name, type_name, default, bounds, span):
             limits = f" in {format_expr(bounds[0])}..{format_expr(bounds[1])}" if bounds else ""
-            yield f"param {name.text} : {type_name.text} = {format_expr(default)}{limits};"
-        case t.LetItem(name, expr):
-            yield from _wrapped(f"let {name.text} =", expr, "")
-        case t.CombineItem(hook, mode):
-            yield f"combine {hook.text} by {mode.text};"
-        case t.HostItem(settings):
-            yield "host {"
-            yield from (_setting(setting) for setting in settings)
-            yield "}"
-        case t.BlockItem(hook, scope, entries):
+            text = f"param {name.text} : {type_name.text} = {format_expr(default)}{limits};"
+            yield Row("", text, span, RowKind.BEGINS)
+        case t.LetItem(name, expr, span):
+            yield from _wrapped(f"let {name.text} =", expr, span, ("", breaks))
+        case t.CombineItem(hook, mode, span):
+            yield Row("", f"combine {hook.text} by {mode.text};", span, RowKind.BEGINS)
+        case t.HostItem(settings, span):
+            yield Row("", "host {", span, RowKind.BEGINS)
+            for setting in settings:
+                yield Row(_INDENT, _setting(setting), setting.span, RowKind.BEGINS)
+            yield Row("", "}", settings[-1].span if settings else span, RowKind.CLOSES)
+        case t.BlockItem(hook, scope, entries, _, close, span):
             where = f" for cgroup {format_string(scope.value)}" if scope is not None else ""
-            yield f"{hook.text}{where} {{"
+            yield Row("", f"{hook.text}{where} {{", span, RowKind.BEGINS)
             for entry in entries:
-                yield from _entry(entry)
-            yield "}"
+                yield from _entry(entry, breaks)
+            yield Row("", "}", close, RowKind.CLOSES)
+        case t.TestItem(name, hook, steps, _, close, span):
+            yield Row(
+                "", f"test {format_string(name.value)} for {hook.text} {{", span, RowKind.BEGINS
+            )
+            for step in steps:
+                yield from _step(step, breaks)
+            yield Row("", "}", close, RowKind.CLOSES)
+        case t.PropertyItem(name, hook, condition, span):
+            yield Row(
+                "", f"property {format_string(name.value)} for {hook.text}:", span, RowKind.BEGINS
+            )
+            line = f"{_INDENT}{format_expr(condition)};"
+            if isinstance(condition, t.LogicalExpr) and (
+                len(line) > _WIDTH or breaks.in_expression(condition.span)
+            ):
+                yield from _operands(condition, "")
+            else:
+                yield Row(_INDENT, line.lstrip(), condition.span, RowKind.OPERAND)
 
 
-def _set(item: t.SetItem) -> Iterator[str]:
-    head = f"set {item.name.text} : {item.type.text} ="
-    members = [format_string(member.value) for member in item.members]
-    line = f"{head} {{ {', '.join(members)} }};" if members else f"{head} {{ }};"
-    if len(line) <= _WIDTH:
-        yield line
+def _import(item: t.ImportItem, breaks: Breaks) -> Iterator[Row]:
+    head = f"import {format_string(item.path.value)}"
+    if item.names is None:
+        suffix = f" as {item.alias.text}" if item.alias is not None else ""
+        yield Row("", f"{head}{suffix};", item.span, RowKind.BEGINS)
         return
-    yield f"{head} {{"
-    yield from (f"{_INDENT}{member}," for member in members)
-    yield "};"
+    line = f"{head} ({', '.join(name.text for name in item.names)});"
+    if len(line) <= _WIDTH and not breaks.in_list(item.path.span):
+        yield Row("", line, item.span, RowKind.BEGINS)
+        return
+    yield Row("", f"{head} (", item.span, RowKind.BEGINS)
+    for name in item.names:
+        yield Row(_INDENT, f"{name.text},", name.span, RowKind.PART)
+    yield Row("", ");", item.names[-1].span, RowKind.CLOSES)
+
+
+def _members(
+    head: str,
+    members: Sequence[t.StringLiteral],
+    span: Span,
+    before: Span,
+    layout: tuple[str, Breaks],
+) -> Iterator[Row]:
+    """Members in braces; `before` is the last thing in front of them."""
+    indent, breaks = layout
+    texts = [format_string(member.value) for member in members]
+    line = f"{head} {{ {', '.join(texts)} }};" if texts else f"{head} {{ }};"
+    if len(indent + line) <= _WIDTH and not breaks.in_list(before):
+        yield Row(indent, line, span, RowKind.BEGINS)
+        return
+    yield Row(indent, f"{head} {{", span, RowKind.BEGINS)
+    for member, text in zip(members, texts, strict=True):
+        yield Row(indent + _INDENT, f"{text},", member.span, RowKind.PART)
+    yield Row(indent, "};", members[-1].span if members else before, RowKind.CLOSES)
 
 
 def _setting(setting: t.Setting) -> str:
     argument = f"[{format_expr(setting.argument)}]" if setting.argument is not None else ""
     value = setting.value
     text = value.text if isinstance(value, t.Word) else format_expr(value)
-    return f"{_INDENT}{setting.name.text}{argument} = {text};"
+    return f"{setting.name.text}{argument} = {text};"
 
 
-def _entry(entry: t.Entry) -> Iterator[str]:
+def _entry(entry: t.Entry, breaks: Breaks) -> Iterator[Row]:
     match entry:
-        case t.RolloutEntry(share):
-            yield f"{_INDENT}rollout {format_expr(share)} by cgroup;"
-        case t.HotThresholdEntry(value):
-            yield f"{_INDENT}hot_threshold = {format_expr(value)};"
-        case t.RuleEntry(label, action, condition, otherwise):
+        case t.RolloutEntry(share, span):
+            yield Row(_INDENT, f"rollout {format_expr(share)} by cgroup;", span, RowKind.BEGINS)
+        case t.HotThresholdEntry(value, span):
+            yield Row(_INDENT, f"hot_threshold = {format_expr(value)};", span, RowKind.BEGINS)
+        case t.RuleEntry(label, action, condition, otherwise, span):
             head = f"{label.text}: " if label is not None else ""
             head += "otherwise " if otherwise else ""
-            head += action.word
-            if action.orders is not None:
-                head += f" {format_expr(action.orders)}"
+            head += _action(action)
             if condition is None:
-                yield f"{_INDENT}{head};"
+                yield Row(_INDENT, f"{head};", span, RowKind.BEGINS)
             else:
-                yield from _wrapped(f"{head} when", condition, _INDENT)
+                yield from _wrapped(f"{head} when", condition, span, (_INDENT, breaks))
 
 
-def _wrapped(head: str, expr: t.Expr, indent: str) -> Iterator[str]:
+def _action(action: t.Action) -> str:
+    orders = f" {format_expr(action.orders)}" if action.orders is not None else ""
+    return action.word + orders
+
+
+def _step(step: t.Step, breaks: Breaks) -> Iterator[Row]:
+    match step:
+        case t.GivenStep(assignments, span):
+            texts = [f"{item.name.text} = {format_expr(item.value)}" for item in assignments]
+            line = f"{_INDENT}given {', '.join(texts)};"
+            if len(line) <= _WIDTH and not breaks.in_statement(span):
+                yield Row(_INDENT, line.lstrip(), span, RowKind.BEGINS)
+                return
+            yield Row(_INDENT, "given", span, RowKind.BEGINS)
+            ends = [","] * (len(texts) - 1) + [";"]
+            for item, text, end in zip(assignments, texts, ends, strict=True):
+                yield Row(_INDENT * 2, text + end, item.span, RowKind.PART)
+        case t.ExpectStep(action, hot_threshold, span):
+            more = f", hot_threshold = {format_expr(hot_threshold)}" if hot_threshold else ""
+            yield Row(_INDENT, f"expect {_action(action)}{more};", span, RowKind.BEGINS)
+        case t.SetStep(name, members, span):
+            yield from _members(f"set {name.text} =", members, span, name.span, (_INDENT, breaks))
+        case t.ParamStep(name, value, span):
+            yield Row(_INDENT, f"param {name.text} = {format_expr(value)};", span, RowKind.BEGINS)
+
+
+def _wrapped(head: str, expr: t.Expr, span: Span, layout: tuple[str, Breaks]) -> Iterator[Row]:
     """One line, or with one operand on each line where that is too long."""
+    indent, breaks = layout
     line = f"{indent}{head} {format_expr(expr)};"
-    if len(line) <= _WIDTH or not isinstance(expr, t.LogicalExpr):
-        yield line
+    if not isinstance(expr, t.LogicalExpr) or (
+        len(line) <= _WIDTH and not breaks.in_expression(expr.span)
+    ):
+        yield Row(indent, line[len(indent) :], span, RowKind.BEGINS)
         return
-    level = _OR if expr.operator == "or" else _AND
-    first, *others = [_operand(item, level + 1) for item in expr.items]
-    yield f"{indent}{head}"
-    rest = [f"{expr.operator} {other}" for other in others]
-    for text in [first, *rest[:-1]]:
-        yield f"{indent}{_INDENT}{text}"
-    yield f"{indent}{_INDENT}{rest[-1]};"
+    yield Row(indent, head, span, RowKind.BEGINS)
+    yield from _operands(expr, indent)
 
 
-# -- expressions
-
-
-def format_expr(expr: t.Expr) -> str:
-    """The canonical text of an expression, on one line."""
-    match expr:
-        case t.BinaryExpr(operator, left, right):
-            # All of these associate to the left.
-            level = _BINARY_LEVELS[operator]
-            return f"{_operand(left, level)} {operator} {_operand(right, level + 1)}"
-        case t.ComparisonExpr(operator, left, right):
-            return f"{_operand(left, _UNION)} {operator} {_operand(right, _UNION)}"
-        case t.NotExpr(item):
-            return f"not {_operand(item, _NOT)}"
-        case t.LogicalExpr(operator, items):
-            level = _OR if operator == "or" else _AND
-            return f" {operator} ".join(_operand(item, level + 1) for item in items)
-        case _:
-            return _atom(expr)
-
-
-_Atom: TypeAlias = (
-    t.Literal | t.NameExpr | t.OrderLiteral | t.RangeExpr | t.ListExpr | t.HasExpr | t.HighestExpr
-)
-
-
-def _atom(expr: _Atom) -> str:
-    match expr:
-        case t.NameExpr(text):
-            return text
-        case t.OrderLiteral(value):
-            return f"order {value}"
-        case t.RangeExpr(low, high):
-            return f"{_end(low)}..{_end(high)}"
-        case t.ListExpr(items):
-            return f"{{ {', '.join(format_expr(item) for item in items)} }}"
-        case t.HasExpr(item):
-            return f"has {item.text}"
-        case t.HighestExpr(item):
-            return f"highest({format_expr(item)})"
-        case _:
-            return _literal(expr)
-
-
-def _literal(literal: t.Literal) -> str:
-    match literal:
-        case t.IntegerLiteral(value):
-            return str(value)
-        case t.SizeLiteral(value):
-            return format_size(value)
-        case t.DurationLiteral(value):
-            return _duration(value)
-        case t.PercentLiteral(value):
-            return _percent(value)
-        case t.StringLiteral(value):
-            return format_string(value)
-
-
-def _end(end: t.Expr | None) -> str:
-    return "" if end is None else format_expr(end)
-
-
-def _operand(expr: t.Expr, level: int) -> str:
-    """An operand where only what binds at least that tightly stands without parentheses."""
-    text = format_expr(expr)
-    return text if _level(expr) >= level else f"({text})"
-
-
-def _level(expr: t.Expr) -> int:
-    match expr:
-        case t.LogicalExpr(operator):
-            return _OR if operator == "or" else _AND
-        case t.NotExpr():
-            return _NOT
-        case t.ComparisonExpr():
-            return _COMPARISON
-        case t.BinaryExpr(operator):
-            return _BINARY_LEVELS[operator]
-        case _:
-            return _ATOM
-
-
-# -- literals
-
-
-def _duration(value: int) -> str:
-    for scale, unit in _DURATION_UNITS:
-        if value and value % scale == 0:
-            return f"{value // scale}{unit}"
-    return f"{value}ns"
-
-
-def _percent(value: int) -> str:
-    whole, hundredths = divmod(value, 100)
-    decimals = f".{hundredths:02}".rstrip("0") if hundredths else ""
-    return f"{whole}{decimals}%"
-
-
-def format_string(value: bytes) -> str:
-    """Bytes as a string literal.
-
-    What is not UTF-8, what cannot be seen, and what changes the direction of the text
-    around it is written as escapes of its bytes.
-    """
-    if _PLAIN.match(value):
-        return f'"{value.decode("ascii")}"'
-    return f'"{"".join(map(_character, value.decode("utf-8", "surrogateescape")))}"'
-
-
-def _character(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character != " " and unicodedata.category(character) in _INVISIBLE:
-        data = character.encode("utf-8", "surrogateescape")
-        return "".join(f"\\x{byte:02x}" for byte in data)
-    return character
+def _operands(expr: t.LogicalExpr, indent: str) -> Iterator[Row]:
+    """One operand on each line, and the end of the statement behind the last."""
+    texts = format_operands(expr)
+    for place, (item, text) in enumerate(zip(expr.items, texts, strict=True)):
+        line = f"{expr.operator} {text}" if place else text
+        end = ";" if place == len(texts) - 1 else ""
+        yield Row(
+            indent + _INDENT, line + end, item.span, RowKind.JOINS if place else RowKind.OPERAND
+        )

@@ -14,17 +14,21 @@ from policyc.source import Source, Span
 
 __all__ = [
     "Action",
+    "Assignment",
     "BinaryExpr",
     "BlockItem",
     "CombineItem",
     "ComparisonExpr",
     "DurationLiteral",
     "Entry",
+    "ExpectStep",
     "Expr",
+    "GivenStep",
     "HasExpr",
     "HighestExpr",
     "HostItem",
     "HotThresholdEntry",
+    "ImportItem",
     "IntegerLiteral",
     "Item",
     "LetItem",
@@ -36,15 +40,20 @@ __all__ = [
     "NotExpr",
     "OrderLiteral",
     "ParamItem",
+    "ParamStep",
     "PercentLiteral",
     "PolicyFile",
+    "PropertyItem",
     "RangeExpr",
     "RolloutEntry",
     "RuleEntry",
     "SetItem",
+    "SetStep",
     "Setting",
     "SizeLiteral",
+    "Step",
     "StringLiteral",
+    "TestItem",
     "Word",
 ]
 
@@ -158,7 +167,7 @@ class ComparisonExpr:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LogicalExpr:
-    """Two or more conditions joined by `and` or by `or`."""
+    """Two or more conditions joined by `and` or by `or`, or two by `implies`."""
 
     operator: str
     items: tuple[Expr, ...]
@@ -208,6 +217,19 @@ Expr: TypeAlias = (
     | HasExpr
     | HighestExpr
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ImportItem:
+    """`import "FILE";`, `import "FILE" as NAME;` or `import "FILE" (NAME, ...);`
+
+    `names` is None where all names are meant.
+    """
+
+    path: StringLiteral
+    alias: Name | None
+    names: tuple[Name, ...] | None
+    span: Span
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -326,13 +348,94 @@ class BlockItem:
     span: Span
 
 
-Item: TypeAlias = SetItem | ParamItem | LetItem | CombineItem | HostItem | BlockItem
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Assignment:
+    """`ATTRIBUTE = VALUE` after `given`."""
+
+    name: Name
+    value: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GivenStep:
+    """`given ATTRIBUTE = VALUE, ...;`"""
+
+    assignments: tuple[Assignment, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ExpectStep:
+    """`expect ANSWER;` or `expect ANSWER, hot_threshold = DURATION;`"""
+
+    action: Action
+    hot_threshold: Expr | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SetStep:
+    """`set NAME = { "...", ... };` in a test."""
+
+    name: Name
+    members: tuple[StringLiteral, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ParamStep:
+    """`param NAME = VALUE;` in a test."""
+
+    name: Name
+    value: Literal | NameExpr
+    span: Span
+
+
+Step: TypeAlias = GivenStep | ExpectStep | SetStep | ParamStep
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TestItem:
+    """`test "NAME" for HOOK { ... }`; `header` spans all before the brace."""
+
+    __test__ = False  # pytest would take it for one of its own
+
+    name: StringLiteral
+    hook: Name
+    steps: tuple[Step, ...]
+    header: Span
+    close: Span
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PropertyItem:
+    """`property "NAME" for HOOK: CONDITION;`"""
+
+    name: StringLiteral
+    hook: Name
+    condition: Expr
+    span: Span
+
+
+Item: TypeAlias = (
+    ImportItem
+    | SetItem
+    | ParamItem
+    | LetItem
+    | CombineItem
+    | HostItem
+    | BlockItem
+    | TestItem
+    | PropertyItem
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PolicyFile:
-    """A whole file."""
+    """A whole file; one without `policy NAME;` holds definitions and imports only."""
 
-    name: Name
+    name: Name | None
     items: tuple[Item, ...]
     source: Source

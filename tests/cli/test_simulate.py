@@ -122,7 +122,9 @@ def test_the_default_workload_comes_with_policyc(hand_made: None) -> None:
 
 @pytest.mark.usefixtures("hand_made")
 def test_baselines_are_chosen(policy: Path, rate: Path, small: Path) -> None:
-    assert names(simulated(policy, "-w", small))[-2:] == ["numab0", "numab1"]
+    assert names(simulated(policy, "-w", small))[-2:] == ["always+shrinker", "numab1"]
+    mode = ("--set", "machine.numa.balancing=1")
+    assert names(simulated(policy, "-w", small, *mode))[-2:] == ["always+shrinker", "numab0"]
     assert names(simulated(rate, "-w", small, "-b", "none")) == ["rate"]
     assert names(simulated(rate, "-w", small, "-b", "always,never", "-b", "numab2")) == [
         "rate",

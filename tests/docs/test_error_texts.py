@@ -11,7 +11,13 @@ import policyc.check
 from policyc.check import CheckResult, check_text
 from policyc.diagnostics.render import render_full
 from policyc.syntax.parser import MAX_BYTES
-from tests.language.special_cases import KERNEL_POLICIES, SPECIAL_CASES, on_kernel, refused
+from tests.language.special_cases import (
+    KERNEL_POLICIES,
+    SPECIAL_CASES,
+    circular,
+    on_kernel,
+    refused,
+)
 from tools.make_reference import DOCS
 
 
@@ -33,6 +39,7 @@ SHOWN: dict[str, Callable[[], CheckResult]] = {
     "PC0105": lambda: check_text(b"policy cafe;\n\n# du caf\xe9 noir\n", "cafe.thp"),
     "PC0106": _nested,
     "PC0107": lambda: check_text(b" " * (MAX_BYTES + (1 << 20)), "tenants.thp"),
+    "PC0214": circular,
     "PC0512": _many_rules,
     "PC0705": refused,
     **{code: lambda code=code: on_kernel(code) for code in KERNEL_POLICIES},

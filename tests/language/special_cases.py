@@ -42,6 +42,13 @@ KERNEL_POLICIES = {
 }
 
 
+def circular() -> CheckResult:
+    """What is said of two files that import each other."""
+    text = 'policy fleet;\n\nimport "shared.thp";\n\nthp {\n    otherwise pass;\n}\n'
+    shared = b'import "fleet.thp";\n\nlet large = vma.size >= 1G;\n'
+    return check_text(text, "fleet.thp", read=lambda _: shared)
+
+
 def on_kernel(code: str) -> CheckResult:
     """What is said of a policy on one of the kernels of tests/fixtures/btf."""
     shape, block = KERNEL_POLICIES[code]
@@ -69,6 +76,7 @@ SPECIAL_CASES: dict[str, Callable[[], tuple[Diagnostic, ...]]] = {
         f"policy example; thp {{ deny when {'not ' * 101}vma.stack; otherwise pass; }}"
     ),
     "PC0107": lambda: _check(b" " * (MAX_BYTES + 1)),
+    "PC0214": lambda: circular().diagnostics,
     "PC0512": _too_many_rules,
     "PC0705": lambda: refused().diagnostics,
     **{code: lambda code=code: on_kernel(code).diagnostics for code in KERNEL_POLICIES},

@@ -28,11 +28,17 @@ def _is_let_go(code: str, block: Block) -> bool:
     return code in UNUSED
 
 
+def imported(path: str) -> bytes:
+    """What documents import is in a directory of the examples."""
+    return (ROOT / "examples" / Path(path).parent.name / Path(path).name).read_bytes()
+
+
 @pytest.mark.parametrize("block", policy_blocks(), ids=lambda block: block.id)
 def test_policy(block: Block):
     text = policy_text(block)
     profiles = block.values("profile") or None
-    diagnostics = check_text(text, block.id, profiles=profiles).diagnostics
+    result = check_text(text, block.id, profiles=profiles, read=imported, library=True)
+    diagnostics = result.diagnostics
     found = {diagnostic.code for diagnostic in diagnostics}
     if block.values("fragment"):
         found -= {code for code in found if _is_let_go(code, block)} - block.expected

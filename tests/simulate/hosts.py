@@ -58,7 +58,7 @@ def host(
     )
 
 
-def cgroup(host: Host, path: str, **limits: int) -> CgroupState:
+def cgroup(host: Host, path: str, **limits: Any) -> CgroupState:
     """A cgroup below one that exists; limits in pages."""
     parent = host.cgroups[path.rsplit("/", 1)[0] or "/"]
     found = CgroupState(path, len(host.cgroups) + 1, parent, **limits)

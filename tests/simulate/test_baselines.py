@@ -11,7 +11,14 @@ import pytest
 from policyc.api import load, loads
 from policyc.hooks.loader import host_rows
 from policyc.plan.nodes import Plan, Target
-from policyc.simulate.baselines import BASELINES, UNMODELLED, applied, host_settings
+from policyc.simulate.baselines import (
+    BASELINES,
+    UNMODELLED,
+    applied,
+    host_settings,
+    kept,
+    numa_default,
+)
 from policyc.simulate.notes import notes_after, notes_before
 from policyc.simulate.runs import PolicySource
 from policyc.simulate.sweep import Experiment, Sweep, jobs_of, parse_sweep
@@ -225,3 +232,46 @@ def test_titles_of_keys_that_end_alike_are_whole() -> None:
     )
     assert jobs[0].title == "never a.max=1 b.max=2"
     assert [job.baseline for job in jobs] == list(BASELINES)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(None, (409, 450, 450)), (470, (470, 470, 470)), (511, (511, 511, 511))],
+)
+def test_what_is_set_for_all_runs_is_stronger(limit: int | None, expected: tuple[int, ...]) -> None:
+    """Than the host block of a policy, and than what a baseline brings along."""
+    text = "policy p; host { khugepaged.max_ptes_none = 409; } thp { otherwise deny; }"
+    source = PolicySource(text=text.encode(), file="p.thp", target=Target(), load=loads)
+
+    def workload(_: Sequence[str]) -> Workload:
+        khugepaged = replace(WORKLOAD.machine.khugepaged, max_ptes_none=limit or 450)
+        return replace(WORKLOAD, machine=replace(WORKLOAD.machine, khugepaged=khugepaged))
+
+    jobs = jobs_of(
+        Experiment(
+            workload=workload,
+            policy=source,
+            plan=source.policy().plan,
+            baselines=("always", "always+shrinker"),
+            overrides=(f"machine.khugepaged.max_ptes_none={limit}",) if limit else (),
+        )
+    )
+    found = tuple(job.workload.machine.khugepaged.max_ptes_none for job in jobs)
+    assert found == expected
+
+
+def test_a_baseline_stays_what_it_is_named_after() -> None:
+    asked = ("machine.thp.enabled=madvise", "machine.thp.sizes.64K=always")
+    machine = replace(WORKLOAD.machine, thp=Thp(enabled="madvise", sizes={4: "always"}))
+    given = replace(WORKLOAD, machine=machine)
+    found = kept(given, applied(given, "never"), asked, baseline=True).machine.thp
+    assert found.enabled == "never"
+    assert found.sizes == {4: "always"}
+
+
+def test_modes_of_numa_balancing_that_the_machine_is_in_are_no_baselines() -> None:
+    fast, slow = Node(memory=MIB, cpus=1), Node(memory=MIB, tier=1)
+    off = replace(WORKLOAD.machine, nodes=(fast,))
+    assert numa_default(off) == ("numab1",)
+    tiers = replace(off, nodes=(fast, slow), numa=replace(off.numa, balancing=2))
+    assert numa_default(tiers) == ("numab0", "numab1")

@@ -130,7 +130,8 @@ def test_a_parameter_that_changes_decides_from_then_on() -> None:
 
 def test_a_set_that_changes_decides_from_then_on() -> None:
     policy = hook(
-        "policy p; set chosen : cgroup = { }; thp { allow all when cgroup in chosen; otherwise deny; }"
+        "policy p; set chosen : cgroup = { };"
+        "thp { allow all when cgroup in chosen; otherwise deny; }"
     )
     what = process(fill(rate=8192.0), cgroup="/a")  # 2 s
     action = Action(at=SECOND, kind=ActionKind.SET_ADD, name="chosen", value="/a")

@@ -142,7 +142,7 @@ def test_the_policy_is_asked() -> None:
     asked: list[tuple[str, int]] = []
 
     class Deny(type(host.hook)):
-        def thp(self, host, area, event, orders, count=1):  # type: ignore[no-untyped-def]
+        def thp(self, host, area, event, orders, count=1):
             asked.append((event, orders))
             return 0
 

@@ -14,9 +14,9 @@ from policyc.simulate.model.hook import Hook, NumaAnswer
 from policyc.simulate.model.host import Host, ProcessState
 from policyc.simulate.model.numa_balancing import NumaBalancing
 from policyc.simulate.model.numa_faults import Balanced
+from policyc.simulate.model.patterns import stream_of
 from policyc.simulate.model.watermarks import watermarks
 from policyc.simulate.workload import specification as spec
-from policyc.simulate.workload.patterns import stream_of
 from policyc.simulate.workload.specification import GIB, MIB, MILLISECOND, SECOND
 from tests.simulate import hosts
 
@@ -192,7 +192,7 @@ def test_holes_are_passed_eight_windows_at_a_time() -> None:
     case = Case(size=256 * MIB, threads=2)
     # The second mapping is 4 GiB of nothing, with one page at its end.
     last = hosts.area(case.host, case.process, 4 * GIB, "sparse")
-    hosts.small(case.host, last, [last.end - 1], node=1)
+    hosts.small(case.host, last, range(last.end - 1, last.end), node=1)
     case.run(1.05)  # the first mapping
     assert not last.protected.any()
     case.run(1.0)  # 2 GiB

@@ -11,9 +11,9 @@ from policyc.simulate.model import folios
 from policyc.simulate.model.area import Area
 from policyc.simulate.model.host import Host, ProcessState
 from policyc.simulate.model.kmmscand import KmmscanDaemon, ScanRate, adapted
+from policyc.simulate.model.patterns import stream_of
 from policyc.simulate.model.watermarks import watermarks
 from policyc.simulate.workload import specification as spec
-from policyc.simulate.workload.patterns import stream_of
 from policyc.simulate.workload.specification import GIB, MIB, MILLISECOND, SECOND
 from tests.simulate import hosts
 

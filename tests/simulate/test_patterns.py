@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from policyc.simulate.model.area import Area
-from policyc.simulate.workload.patterns import (
+from policyc.simulate.model.patterns import (
     Ordered,
     Stream,
     accessed_since,

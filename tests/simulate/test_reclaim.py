@@ -8,9 +8,9 @@ import pytest
 from policyc.simulate.model import folios, oom
 from policyc.simulate.model.area import SWAPPED
 from policyc.simulate.model.kswapd import Kswapd, demotion_target, wake
+from policyc.simulate.model.patterns import stream_of
 from policyc.simulate.model.reclaim import high_delay, over_high, reclaim
 from policyc.simulate.model.watermarks import minimum_free, watermarks
-from policyc.simulate.workload.patterns import stream_of
 from policyc.simulate.workload.specification import (
     GIB,
     MIB,

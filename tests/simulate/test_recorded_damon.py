@@ -285,6 +285,12 @@ def test_a_long_recording_takes_bounded_memory(monkeypatch: pytest.MonkeyPatch) 
     assert phase.rate == pytest.approx(20 * 32 * 256, rel=0.1)
 
 
+def test_snapshots_out_of_order_are_refused() -> None:
+    rows = synthetic([20.0] * 4, seconds=1)
+    with pytest.raises(RecordError, match="target 0 are not in the order of time"):
+        workload_from_regions([*rows, rows[2]], GIVEN)
+
+
 def test_memory_that_is_never_accessed_gives_no_workload() -> None:
     with pytest.raises(RecordError, match="no region was accessed"):
         workload_from_regions(synthetic([0.0] * 4), GIVEN)

@@ -20,8 +20,17 @@ from policyc.syntax.tree import PolicyFile
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.thp"))
 
+LIBRARY = """\
+import "a.thp";
+set a : cgroup = { };
+param p : size = 1M;
+let r = a implies b implies c;
+"""
+
 FULL = """\
 policy full;  # every production once, the optional parts with and without
+import "a.thp"; import "b/c.thp" as as; import "../d.thp" (x, import,);
+import "e.thp" (y);
 set a : cgroup = { };
 set b : string = { "x", "y\\"z", };
 param p : percent = 10% in 0%..100%;
@@ -41,9 +50,25 @@ numa for cgroup "/b" {
     off when cgroup under a or cgroup == "/b/c" or q;
     otherwise off;
 }
+test "empty" for numa { }
+test "all \\"steps\\"" for thp {
+    given cgroup = "/a", event = khugepaged, orders = all - pmd | 64K,;
+    given vma.size = 2M;
+    set a = { }; set b = { "x", };
+    param p = 5%; param q = true;
+    expect allow ..64K; expect deny; expect pass; expect balance, hot_threshold = 1s; expect off;
+}
+property "p" for thp: not r implies a or b implies result == none;
 """
 
 BROKEN = [
+    "set a : cgroup = { }; thp { otherwise pass; }",
+    'policy x; import "a" as b (c);',
+    'policy x; import "a" ();',
+    'policy x; test "a" for thp { given; }',
+    'policy x; test "a" for thp { expect pass, hot_threshold; }',
+    "policy x; test a for thp { }",
+    'policy x; property "a" for thp { x }',
     "policy x",
     "policy x; thp { allow all otherwise deny; }",
     "policy x; thp { deny when a < b < c; otherwise pass; }",
@@ -83,10 +108,12 @@ def test_examples_are_read_alike(driver: Driver, path: Path) -> None:
     assert read == by_lark(text)
 
 
-def test_every_production_is_read_alike(driver: Driver) -> None:
-    read = by_driver(driver, FULL)
+@pytest.mark.parametrize("text", [FULL, LIBRARY], ids=["policy", "library"])
+def test_every_production_is_read_alike(driver: Driver, text: str) -> None:
+    read = by_driver(driver, text)
     assert read is not None
-    assert read == by_lark(FULL)
+    assert read == by_lark(text)
+    assert by_driver(driver, read) == read
 
 
 @pytest.mark.parametrize("text", BROKEN)

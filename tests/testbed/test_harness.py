@@ -86,17 +86,25 @@ def leave(files: dict[str, str], console: str, directory: Path) -> str:
     return f"cp {kept} {directory}/files.tar; cp {directory}/kept.console {directory}/console"
 
 
+NO_END, NOT_RUN = "the tests did not come to their end", "pytest could not run the tests"
+
+
+def failed(passed: int, skipped: int, why: str) -> Counts:
+    """One failure, with its reason."""
+    return Counts(passed, 1, skipped, (f"two-nodes: {why}",))
+
+
 @pytest.mark.parametrize(
     ("files", "console", "counts"),
     [
         ({"junit.xml": PASSING, "exit-status": "0\n"}, "[1.0] booted\n", Counts(2, 0, 1)),
-        ({"junit.xml": PASSING}, "[1.0] booted\n", Counts(2, 1, 1)),
-        ({"junit.xml": PASSING, "exit-status": "4\n"}, "", Counts(2, 1, 1)),
-        ({}, "[1.0] Kernel panic - not syncing: Attempted to kill init!\n", Counts(0, 1, 0)),
+        ({"junit.xml": PASSING}, "[1.0] booted\n", failed(2, 1, NO_END)),
+        ({"junit.xml": PASSING, "exit-status": "4\n"}, "", failed(2, 1, NOT_RUN)),
+        ({}, "[1.0] Kernel panic - not syncing: Attempted to kill init!\n", failed(0, 0, NO_END)),
         (
             {"junit.xml": PASSING, "exit-status": "0\n"},
             "[9.1] WARNING: CPU: 1 PID: 77 at mm/huge_memory.c:999\n",
-            Counts(2, 1, 1),
+            failed(2, 1, "the kernel complained:"),
         ),
     ],
     ids=["fine", "no-end", "pytest-failed", "panic", "warning"],
@@ -132,8 +140,13 @@ def test_counts_are_those_of_pytest(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={report}"]
     subprocess.run([*command, str(tests)], cwd=tmp_path, capture_output=True, check=False)
-    assert counts_of(report) == Counts(passed=1, failed=2, skipped=1)
-    assert not counts_of(report).good
+    found = counts_of(report)
+    assert (found.passed, found.failed, found.skipped) == (1, 2, 1)
+    assert [reason.split(": ")[0] for reason in found.reasons] == [
+        "test_all::test_bad",
+        "test_all::test_broken",
+    ]
+    assert not found.good
 
 
 def test_a_run_without_a_passing_test_is_not_good() -> None:

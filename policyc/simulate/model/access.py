@@ -17,7 +17,7 @@ from policyc.simulate.model.host import cpu_nodes
 
 if TYPE_CHECKING:
     from policyc.simulate.model.host import Host, ProcessState
-    from policyc.simulate.workload.patterns import Stream
+    from policyc.simulate.model.patterns import Stream
 
 __all__ = ["LINE", "Access", "access_of"]
 

@@ -16,7 +16,7 @@ from policyc.simulate.workload.specification import Vma
 
 if TYPE_CHECKING:
     from policyc.simulate.model.host import ProcessState
-    from policyc.simulate.workload.patterns import Stream
+    from policyc.simulate.model.patterns import Stream
 
 __all__ = [
     "HUGE_ZERO",

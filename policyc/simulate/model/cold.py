@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from policyc.simulate.model import patterns
 from policyc.simulate.model.area import LARGEST, Area, Pages
 from policyc.simulate.model.host import Host
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import SECOND
 
 __all__ = ["coldest"]

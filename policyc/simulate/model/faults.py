@@ -162,8 +162,10 @@ def _could_be_huge(area: Area, blocks: Pages) -> Bools:
 
 
 def _huge_zero(fault: _Fault, blocks: Pages) -> None:
+    if not any(area.zero_mapped for area in fault.host.areas()):
+        # There is one for all; it is freed when nobody maps it (get_huge_zero_folio).
+        fault.count("thp_zero_page_alloc")
     folios.map_huge_zero(fault.area, blocks)
-    fault.count("thp_zero_page_alloc", len(blocks))
     fault.pay(len(blocks), fault.host.costs.fault)
 
 

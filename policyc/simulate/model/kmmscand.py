@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from policyc.simulate.model import folios, kswapd
+from policyc.simulate.model import folios, kswapd, patterns
 from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.tiering import TIERING
 from policyc.simulate.model.watermarks import watermarks
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import GIB, MIB, MILLISECOND
 
 if TYPE_CHECKING:

@@ -114,6 +114,7 @@ def take_faults(
     if not number:
         return
     faults = _look(host, process, due, mode)
+    process.cgroup.count("pgfault", number)
     process.cgroup.count("numa_hint_faults", number)
     process.cgroup.count("numa_hint_faults_local", int(np.count_nonzero(faults.local)))
     process.kernel_time += number * host.costs.hint_fault

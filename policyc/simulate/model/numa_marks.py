@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from policyc.simulate.model import folios
+from policyc.simulate.model import folios, patterns
 from policyc.simulate.model.area import LARGEST, Area, Bools, Bytes, Pages
 from policyc.simulate.model.host import Host, ProcessState, cpu_nodes
 from policyc.simulate.model.tiering import NORMAL, TIERING
-from policyc.simulate.workload import patterns
 from policyc.simulate.workload.specification import MILLISECOND
 
 __all__ = ["Due", "Marker", "Marks"]

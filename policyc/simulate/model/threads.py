@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from policyc.simulate.model import folios, khugepaged
-from policyc.simulate.model.access import access_of
+from policyc.simulate.model.access import Access, access_of
 from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
 from policyc.simulate.model.faults import touch
 from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
-from policyc.simulate.workload.patterns import Ordered, Stream, stream_of
+from policyc.simulate.model.patterns import Ordered, Stream, stream_of
 from policyc.simulate.workload.specification import SECOND, Pattern, Phase
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ __all__ = ["Worker"]
 #: Rounds in one tick, after which what is left of it waits for the next.
 _ROUNDS = 64
 
-_TOUCHING = frozenset(
-    {Pattern.SEQUENTIAL, Pattern.STRIDE, Pattern.UNIFORM, Pattern.ZIPF, Pattern.HOTSET}
-)
+#: Ticks after which the cost of a touch is looked at again: a hot window may have moved on.
+_LASTS = 5
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +47,10 @@ class Worker:
     until: int | None = None
     credit: float = 0.0
     faulting: float = 0.0
+    #: What a touch costs, when that was found, and how things were then.
+    access: Access | None = None
+    seen: tuple[float, ...] = ()
+    age: int = 0
 
     @property
     def finished(self) -> bool:
@@ -190,7 +193,7 @@ class Worker:
         stream = self.stream
         assert stream is not None
         host, process = self.host, self.process
-        access = access_of(host, process, stream)
+        access = self._access(stream)
         each = access.mean + phase.work + phase.delay
         busy = each + self.faulting
         rate = phase.threads / max(busy, 1e-3) * SECOND
@@ -227,6 +230,17 @@ class Worker:
         if over or expired:
             self._next(end)
 
+    def _access(self, stream: Stream) -> Access:
+        """What a touch costs; looked at anew when pages have moved, and now and then."""
+        area = stream.area
+        loads = (node.load for node in self.host.nodes)
+        seen = (*area.by_node, *area.by_order, area.zero_mapped, *loads)
+        if self.access is None or self.seen != seen or self.age >= _LASTS:
+            self.access = access_of(self.host, self.process, stream)
+            self.seen, self.age = seen, 0
+        self.age += 1
+        return self.access
+
     @staticmethod
     def _until_wrapped(stream: Stream) -> float:
         """Where memory is short, a page that was touched may be gone in the next pass."""
@@ -243,13 +257,12 @@ class Worker:
         if phase.duration is not None:
             self.until = now + phase.duration
         self.credit = 0.0
+        self.access = None
         # The first guess of what faults cost; from then on it is what they did cost.
         costs = host.costs
         fault = costs.fault + costs.zero_byte * host.page_size
         missing = np.count_nonzero(area.folio[stream.first : stream.first + stream.span] > LARGEST)
         self.faulting = fault * int(missing) / stream.span
-        if isinstance(stream.total, float) and math.isinf(stream.total) and phase.duration is None:
-            self.until = None
 
     def _replay(self, stream: Stream, count: int) -> float:
         """The touches that need the kernel, and what is written; nanoseconds of its work."""

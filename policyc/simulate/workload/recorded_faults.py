@@ -7,6 +7,7 @@ about anonymous memory and shmem.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -297,20 +298,35 @@ class _Inferred:
         huge: np.ndarray[tuple[int], np.dtype[np.bool_]],
     ) -> None:
         name = f"vma-{len(self.vmas)}"
-        advice = self._advice(low, high)
+        found = self._segments(touches, huge)
+        # A huge page may reach beyond the last fault; a mapping has its own end.
+        end = high if known else max(high, *(segment.end for segment in found))
+        found = [
+            replace(segment, end=end, touches=(end - segment.start) // self._page)
+            if segment.end > end
+            else segment
+            for segment in found
+        ]
+        found += self._given_back(low, end, touches)
         self.comments["vmas", len(self.vmas)] = [
-            f"{low:#x}-{high:#x}, {len(huge):,} faults in {self._distinct(touches):,} pages; "
+            f"{low:#x}-{end:#x}, {len(huge):,} faults in {self._distinct(touches):,} pages; "
             + ("the recording has the mapping." if known else "a guess by the addresses alone.")
         ]
         self.vmas.append(
             Vma(
                 name=name,
-                size=high - low,
+                size=end - low,
                 kind="shmem" if kind is Kind.SHMEM else "anon",
-                advice=advice,
+                advice=self._advice(low, end),
                 misalign=low % self._pmd,
             )
         )
+        for segment in found:
+            self.steps.append(Step(segment, name, low, self._page, self._task.writes_known))
+
+    def _segments(
+        self, touches: Touches, huge: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    ) -> list[Segment]:
         found = passes_of_huge(touches.where(huge), self._page, self._pmd)
         rest = touches.where(~huge)
         # After a fork all pages fault once more, since they are shared.
@@ -319,9 +335,7 @@ class _Inferred:
         for first, last in pairwise(edges):
             piece = rest.where(slice(first, last))
             found += segments(piece, self._page, self._pmd, huge=self._huge is not False)
-        found += self._given_back(low, high, touches)
-        for segment in found:
-            self.steps.append(Step(segment, name, low, self._page, self._task.writes_known))
+        return found
 
     def _advice(self, low: int, high: int) -> str:
         advice = "none"

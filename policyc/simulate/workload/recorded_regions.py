@@ -45,6 +45,8 @@ _RESERVED = 64 * GIB
 _MOST_PHASES = 64
 #: What one thread can touch in a second without being slowed down by it.
 _THREAD = 5_000_000
+#: The highest rate that a workload can have.
+_FASTEST = 1e12
 
 
 @dataclass(slots=True)
@@ -62,6 +64,12 @@ class _Target:
     aggregation: int | None = None
 
     def add(self, snapshot: Snapshot) -> None:
+        if self.times and snapshot.end < self.times[-1][1]:
+            raise RecordError(
+                f"the snapshots of target {snapshot.target} are not in the order of time: one "
+                f"ends at {snapshot.end / SECOND:.6f} s, after one of "
+                f"{self.times[-1][1] / SECOND:.6f} s; are they of one recording?"
+            )
         self.seen += 1
         self.sample = snapshot.sample or self.sample
         self.aggregation = snapshot.aggregation or self.aggregation
@@ -90,7 +98,7 @@ class _Target:
         most = max((int(rows[:, 2].max()) for rows in self.regions if len(rows)), default=1)
         samples = max(1.0, float(round(nominal / interval)), float(most))
         # DAMON sleeps between samples, so a loaded host makes them less often than it was told.
-        return round(length / samples) if length else interval, samples
+        return max(1, round(length / samples)) if length else interval, samples
 
     def span(self, number: int) -> tuple[int, int]:
         """Start and end of a snapshot; without a start, as long as the others."""
@@ -309,7 +317,7 @@ class _Inferred:
             offset=offset,
             length=min(shape.last * area.size, area.high - area.low) - offset,
             duration=duration,
-            rate=float(f"{rate:.4g}"),
+            rate=float(f"{min(rate, _FASTEST):.4g}"),
             threads=max(1, round(rate / _THREAD + 0.5)),
         )
         match shape.pattern:

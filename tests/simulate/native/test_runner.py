@@ -72,7 +72,7 @@ def ran(*phases: Phase, vma: Vma | None = None) -> Outcome:
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Generator[None]:
     yield
-    assert not (hierarchy() / "policyc-workload").exists()
+    assert not (hierarchy() / f"policyc-workload-{os.getpid()}").exists()
 
 
 def test_every_page_faults_once_and_the_interpreter_never() -> None:
@@ -232,8 +232,8 @@ def test_the_document_has_the_shape_of_a_simulations(tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     file = tmp_path / "long.toml"
     file.write_text(TEXT.format(time="600s"))
-    place = hierarchy() / "policyc-workload"
     with subprocess.Popen(policyc(file), stdout=subprocess.PIPE) as process:
+        place = hierarchy() / f"policyc-workload-{process.pid}"
         end = time.monotonic() + 30
         pids: list[str] = []
         while not pids and time.monotonic() < end:

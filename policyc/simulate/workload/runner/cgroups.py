@@ -37,7 +37,8 @@ class Tree:
 
     def __init__(self, workload: Workload, root: Path | None) -> None:
         top = hierarchy()
-        self.root = root or top / "policyc-workload"
+        # With the number of the process, so that several runs do not meet.
+        self.root = root or top / f"policyc-workload-{os.getpid()}"
         if not self.root.is_relative_to(top):
             raise Missing(
                 f"{self.root} is not in the cgroup v2 hierarchy", f"which is mounted on {top}"

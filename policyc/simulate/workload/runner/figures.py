@@ -110,6 +110,7 @@ class _Maker:
             by_order.update(area.by_order)
             by_node.update(area.by_node)
         memory = self._memory(path)
+        nodes = max([len(self.workload.machine.nodes) - 1, *by_node]) + 1
         used = [seen for _, seen, _, _ in self.seen[path] if seen] or [memory]
         # what a PMD does not map any more is of no use to the TLB
         by_order[self.workload.machine.pmd_order] = _pmd_mapped(areas)
@@ -123,7 +124,7 @@ class _Maker:
             huge_bytes_by_order={
                 order: by_order[order] for order in sorted(by_order) if order and by_order[order]
             },
-            bytes_by_node=tuple(by_node[i] for i in range(len(self.workload.machine.nodes))),
+            bytes_by_node=tuple(by_node[i] for i in range(nodes)),
             touches=sum(self.flock.touches(number) for number in numbers),
             run_seconds=max([0.0, *(self.flock.ended.get(number, 0.0) for number in numbers)]),
             pressure_some=max((some for *_, some, _ in self.seen[path]), default=0.0),

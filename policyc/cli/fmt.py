@@ -1,0 +1,158 @@
+"""`policyc fmt`: policies in their canonical form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from policyc.cli.common import (
+    FINE,
+    MISSING,
+    NO,
+    USAGE,
+    Failure,
+    echo,
+    plural,
+    reason,
+    show_diagnostics,
+    terminal,
+    visible_lines,
+)
+
+if TYPE_CHECKING:
+    from policyc.diagnostics.model import Diagnostic
+    from policyc.source import Source
+    from policyc.syntax.tree import PolicyFile
+
+__all__ = ["command", "formatted"]
+
+
+@click.command("fmt", short_help="Write policies in their canonical form.")
+@click.argument("files", metavar="FILE|DIR...", nargs=-1, type=click.Path(path_type=str))
+@click.option("--check", is_flag=True, help="Write nothing; say which files would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
+    """Write policies in their canonical form, in place.
+
+    Indentation, spaces, line ends and brackets become the same everywhere; comments stay, and
+    so do empty lines between statements, one of several. The meaning never changes, and
+    formatting twice is formatting once. A directory stands for all *.thp below it; `-` reads
+    standard input and writes standard output.
+
+    A file with syntax errors is left as it is, and they are reported. A file is written whole
+    or not at all.
+
+    \b
+    Examples:
+      policyc fmt fleet.thp
+      policyc fmt policies/
+      policyc fmt --check --diff .
+      policyc fmt - <fleet.thp
+
+    \b
+    Exit codes:
+      0  formatted; with --check or --diff: nothing would change
+      1  syntax errors; with --check or --diff: something would change
+      2  wrong usage, or a file that cannot be read or written
+    """
+    from policyc.cli.files import read_policy, write_files
+
+    if not files:
+        raise click.UsageError("Missing argument 'FILE|DIR...'.")
+    code, changed = FINE, 0
+    paths = _paths(files)
+    for file in paths:
+        data, name = read_policy(file)
+        text, errors = formatted(data, name)
+        if text is None:
+            show_diagnostics(errors, "full", err=True)
+            code = NO
+            continue
+        is_same = text.encode("utf-8", "surrogatepass") == data
+        changed += not is_same
+        if diff and not is_same:
+            _print_diff(data, text, name)
+        elif check and not is_same:
+            echo(f"{visible_lines(name)}: would be formatted")
+        elif file == "-" and not check and not diff:
+            click.echo(text, nl=False)
+        elif not is_same and not check and not diff:
+            path = Path(file)
+            write_files(path.parent, {path.name: text.encode()})
+            echo(f"{visible_lines(name)}: formatted")
+    if check or diff:
+        code = NO if changed else code
+    if check and changed:
+        echo(f"{plural(changed, 'file')} would be formatted, of {len(paths)}", err=True)
+    return code
+
+
+def _paths(files: tuple[str, ...]) -> list[str]:
+    """The files, and those in the directories, each once."""
+    found: list[str] = []
+    for file in files:
+        path = Path(file)
+        try:
+            if file != "-" and path.is_dir():
+                inside = sorted(str(inner) for inner in path.rglob("*.thp") if inner.is_file())
+                if not inside:
+                    raise Failure(f"{file} has no *.thp", USAGE)
+                found += inside
+                continue
+        except (OSError, ValueError) as error:
+            raise Failure(f"cannot read {file}: {reason(error)}", USAGE) from None
+        found.append(file)
+    return list(dict.fromkeys(found))
+
+
+def formatted(data: bytes, name: str) -> tuple[str | None, tuple[Diagnostic, ...]]:
+    """The formatted text of a policy, or None and its syntax errors."""
+    from policyc.diagnostics.model import Diagnostics
+    from policyc.syntax.formatter import format_source
+    from policyc.syntax.parser import decode, parse
+
+    diagnostics = Diagnostics()
+    source = decode(data, name, diagnostics)
+    file = parse(source, diagnostics) if source is not None else None
+    if source is None or file is None or diagnostics.has_errors:
+        return None, diagnostics.sorted(name)
+    text = format_source(source, file)
+    _check_meaning(source, file, text)
+    return text, ()
+
+
+def _check_meaning(source: Source, file: PolicyFile, text: str) -> None:
+    """Make sure that nothing of the policy was lost; what follows would be a defect of ours."""
+    from policyc.diagnostics.model import Diagnostics
+    from policyc.source import Source
+    from policyc.syntax.formatter import comments_of
+    from policyc.syntax.parser import parse
+    from policyc.syntax.printer import format_policy
+
+    written = Source(source.name, text)
+    again = parse(written, Diagnostics())
+    same = again is not None and format_policy(again) == format_policy(file)
+    if not same or sorted(comments_of(written)) != sorted(comments_of(source)):
+        raise Failure(
+            f"{source.name} would not mean the same, which is a defect of policyc; "
+            "it is left as it is",
+            MISSING,
+            "report it with the policy",
+        )
+
+
+def _print_diff(data: bytes, text: str, name: str) -> None:
+    import difflib
+
+    place = terminal()
+    old = data.decode("utf-8", "replace").splitlines(keepends=True)
+    new = text.splitlines(keepends=True)
+    styles = {"-": "31", "+": "32", "@": "36"}
+    for line in difflib.unified_diff(old, new, name, f"{name} (formatted)"):
+        shown = visible_lines(line.rstrip("\r\n"))
+        style = "" if line.startswith(("---", "+++")) else styles.get(line[0], "")
+        echo(place.paint(style, shown) if style else shown)
+        if not line.endswith("\n"):
+            echo("\\ No newline at end of file")
