@@ -19,13 +19,24 @@ from policyc.simulate.explain import (
     spell_mask,
 )
 
-__all__ = ["print_json", "print_text"]
+__all__ = [
+    "block_document",
+    "decision_document",
+    "looked_at_rows",
+    "print_decision",
+    "print_json",
+    "print_text",
+    "profile_row",
+    "rule_document",
+    "spell_said",
+    "verdict",
+]
 
 
 def print_text(explanation: Explanation) -> None:
     """The decision, the blocks, the values that were looked at, and the kernels."""
     place = terminal()
-    _print_decision(explanation, place)
+    print_decision(explanation, place)
     echo()
     combine = explanation.hook.combine.value
     several = f", outermost first, combined by {combine}" if len(explanation.blocks) > 1 else ""
@@ -34,20 +45,21 @@ def print_text(explanation: Explanation) -> None:
         _print_block(explanation, account, place)
     echo()
     echo(place.paint("1", "what they looked at"))
-    rows = [[name, text] for name, text in _looked_at(explanation)]
+    rows = [[name, text] for name, text in looked_at_rows(explanation)]
     echo(table([Column(""), Column("")], rows, place, "  "))
     echo()
     headings = [Column("profile"), Column("raw", right=True), Column("effective")]
-    rows = [_profile_row(explanation, account) for account in explanation.profiles]
+    rows = [profile_row(explanation, account) for account in explanation.profiles]
     echo(table(headings, rows, place))
     for note in explanation.notes:
         echo()
         echo(f"note: {visible_lines(note)}")
 
 
-def _print_decision(explanation: Explanation, place: Terminal) -> None:
+def print_decision(explanation: Explanation, place: Terminal) -> None:
+    """The answer, and the rule that made it."""
     outcome, hook = explanation.outcome, explanation.hook.hook.value
-    echo(place.paint("1", f"{hook}: {_verdict(explanation)}"))
+    echo(place.paint("1", f"{hook}: {verdict(explanation)}"))
     rule = outcome.decided_by
     if rule is None:
         echo("  no block has an opinion")
@@ -62,7 +74,8 @@ def _print_decision(explanation: Explanation, place: Terminal) -> None:
         echo(f"  hot threshold  {_threshold(outcome.hot_threshold)}")
 
 
-def _verdict(explanation: Explanation) -> str:
+def verdict(explanation: Explanation) -> str:
+    """The decision in a few words."""
     outcome = explanation.outcome
     if explanation.hook.hook is n.HookName.NUMA:
         if outcome.decided_by is None:
@@ -105,10 +118,11 @@ def _print_block(explanation: Explanation, account: BlockAccount, place: Termina
     ]
     columns = [Column(""), Column("", right=True), Column("")]
     echo(table(columns, rows, place, "    "))
-    echo(f"    says: {_said(explanation, account.opinion)}")
+    echo(f"    says: {spell_said(explanation, account.opinion)}")
 
 
-def _said(explanation: Explanation, opinion: Opinion | None) -> str:
+def spell_said(explanation: Explanation, opinion: Opinion | None) -> str:
+    """What a block says, in a few words."""
     if opinion is None:
         return "no opinion"
     if explanation.hook.hook is n.HookName.NUMA:
@@ -120,7 +134,7 @@ def _said(explanation: Explanation, opinion: Opinion | None) -> str:
     return f"allow {spell_mask(opinion.orders, explanation.plan.target)}"
 
 
-def _looked_at(explanation: Explanation) -> list[tuple[str, str]]:
+def looked_at_rows(explanation: Explanation) -> list[tuple[str, str]]:
     """The names of everything that rules, scopes and rollouts asked for, with its value."""
     plan, state, used = explanation.plan, explanation.state, explanation.looked_at
     names = [name for name in attributes() if name in used.attributes]
@@ -162,7 +176,8 @@ def _members(members: frozenset[bytes | str]) -> str:
     return ", ".join(shown) or "empty"
 
 
-def _profile_row(explanation: Explanation, account: ProfileAccount) -> list[str]:
+def profile_row(explanation: Explanation, account: ProfileAccount) -> list[str]:
+    """The name of a profile, its raw value, and what its kernel makes of that."""
     name = account.profile.name
     if account.lacking:
         return [name, "-", f"cannot supply {', '.join(account.lacking)}"]
@@ -179,44 +194,47 @@ def _profile_row(explanation: Explanation, account: ProfileAccount) -> list[str]
 
 def print_json(explanation: Explanation) -> None:
     """The same as data."""
+    emit_json(decision_document(explanation))
+
+
+def decision_document(explanation: Explanation) -> dict[str, Any]:
+    """A decision with everything that led to it, as data."""
     outcome, plan = explanation.outcome, explanation.plan
     thp = explanation.hook.hook is n.HookName.THP
-    decision: dict[str, Any] = {"rule": _rule(plan, outcome.decided_by)}
+    decision: dict[str, Any] = {"rule": rule_document(plan, outcome.decided_by)}
     if thp:
         requested = int(explanation.values["orders"] or 0)
         decision |= {"requested": safe_number(requested), "orders": safe_number(outcome.orders)}
     else:
         decision |= {"on": outcome.on, "hot_threshold": _number(outcome.hot_threshold)}
-    emit_json(
-        {
-            "policy": plan.name,
-            "file": plan.file,
-            "hook": explanation.hook.hook.value,
-            "combine": explanation.hook.combine.value,
-            "page_size": plan.target.page_size,
-            "decision": decision,
-            "blocks": [_block(explanation, account) for account in explanation.blocks],
-            "values": {name: _value(explanation, name) for name in _names(explanation)},
-            "params": {
-                name: _number(explanation.state.params[name])
-                for name in sorted(explanation.looked_at.params)
-            },
-            "profiles": [
-                {
-                    "name": account.profile.name,
-                    "raw": None if account.lacking else safe_number(account.raw),
-                    "effective": None if account.lacking else _effective(account, thp=thp),
-                    "cannot_supply": list(account.lacking),
-                }
-                for account in explanation.profiles
-            ],
-            "notes": list(explanation.notes),
-        }
-    )
+    return {
+        "policy": plan.name,
+        "file": plan.file,
+        "hook": explanation.hook.hook.value,
+        "combine": explanation.hook.combine.value,
+        "page_size": plan.target.page_size,
+        "decision": decision,
+        "blocks": [block_document(explanation, account) for account in explanation.blocks],
+        "values": {name: _value(explanation, name) for name in _names(explanation)},
+        "params": {
+            name: _number(explanation.state.params[name])
+            for name in sorted(explanation.looked_at.params)
+        },
+        "profiles": [
+            {
+                "name": account.profile.name,
+                "raw": None if account.lacking else safe_number(account.raw),
+                "effective": None if account.lacking else _effective(account, thp=thp),
+                "cannot_supply": list(account.lacking),
+            }
+            for account in explanation.profiles
+        ],
+        "notes": list(explanation.notes),
+    }
 
 
 def _names(explanation: Explanation) -> list[str]:
-    return [name for name, _ in _looked_at(explanation) if " " not in name]
+    return [name for name, _ in looked_at_rows(explanation) if " " not in name]
 
 
 def _effective(account: ProfileAccount, *, thp: bool) -> int | str | bool:
@@ -236,7 +254,8 @@ def _value(explanation: Explanation, name: str) -> object:
     return value
 
 
-def _rule(plan: n.Plan, rule: n.Rule | None) -> dict[str, Any] | None:
+def rule_document(plan: n.Plan, rule: n.Rule | None) -> dict[str, Any] | None:
+    """A rule as data."""
     if rule is None:
         return None
     return {
@@ -248,11 +267,12 @@ def _rule(plan: n.Plan, rule: n.Rule | None) -> dict[str, Any] | None:
     }
 
 
-def _block(explanation: Explanation, account: BlockAccount) -> dict[str, Any]:
+def block_document(explanation: Explanation, account: BlockAccount) -> dict[str, Any]:
+    """What became of a request in a block, as data."""
     opinion, plan = account.opinion, explanation.plan
     said: dict[str, Any] | None = None
     if opinion is not None:
-        said = {"rule": _rule(plan, opinion.rule)}
+        said = {"rule": rule_document(plan, opinion.rule)}
         if explanation.hook.hook is n.HookName.THP:
             said["orders"] = safe_number(opinion.orders)
         else:
@@ -263,7 +283,7 @@ def _block(explanation: Explanation, account: BlockAccount) -> dict[str, Any]:
         "applies": not account.outside,
         "why_not": account.outside or None,
         "tested": [
-            {**(_rule(plan, rule) or {}), "holds": rule is account.tested[-1]}
+            {**(rule_document(plan, rule) or {}), "holds": rule is account.tested[-1]}
             for rule in account.tested
         ],
         "opinion": said,

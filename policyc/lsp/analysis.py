@@ -38,6 +38,8 @@ class Analysis:
         self.checked = checked
         #: Whether that is this version, whose places in the text are those of the findings.
         self.fresh = False
+        #: Of each test, by the line it begins on: expectations that are met, and all of them.
+        self.tests: dict[int, tuple[int, int]] = {}
 
     @cached_property
     def lines(self) -> Lines:

@@ -108,11 +108,14 @@ def json_reader(field: AttributeField, target: Target) -> Reader:
 def parse_orders(text: str, target: Target) -> int:
     """The mask of an order-set expression such as `16K..64K | pmd`; ValueError if it is none.
 
+    A hexadecimal number is a mask itself, with orders that the language has no words for.
     A request for `all` is one for every order of large anonymous folios of the target.
     """
     text = text.strip()
     if text == "all":
         return every_order(target)
+    if _HEXADECIMAL.fullmatch(text):
+        return checked_number("orders", int(text.replace("_", ""), 16))
     mask = _evaluated(text, target)
     return mask & every_order(target) if mask >> (target.pmd_order + 1) else mask
 

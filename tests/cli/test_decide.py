@@ -75,6 +75,7 @@ def test_leaving_alone_is_what_v9_cannot_say() -> None:
         ("16K..64K | pmd", 0b111 << 2 | PMD),
         ("all - pmd", ALL & ~PMD),
         ("none", 0),
+        ("0x1_0000_0002", 1 << 32 | 2),
     ],
 )
 def test_orders_are_written_as_in_a_policy(text: str, mask: int) -> None:
