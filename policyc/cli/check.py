@@ -96,7 +96,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         for data, name in texts
     ]
     found = [(name, result.diagnostics) for name, result in results]
-    _print(found, style, {name: result.imports for name, result in results})
+    _print(found, style, imports={name: result.imports for name, result in results})
     return FINE if all(result.is_fine for _, result in results) else NO
 
 
@@ -120,12 +120,12 @@ def _check_kernels(
         result, said, verdicts[name] = _check_on(data, name, kernels, profiles, target)
         imports[name] = result.imports
         found.append((name, Diagnostics([*result.diagnostics, *said]).sorted(name)))
-        fine = fine and result.plan is not None and all(v.runs for v in verdicts[name])
+        fine = fine and result.is_fine and all(v.runs for v in verdicts[name])
     more = {
         "kernels": shown.document(kernels),
         "verdicts": shown.verdict_documents(verdicts),
     }
-    _print(found, style, imports, more)
+    _print(found, style, more, imports=imports)
     if style not in ("json", "sarif"):
         shown.print_kernels(kernels, after=bool(texts))
         shown.print_verdicts(verdicts)
@@ -152,8 +152,9 @@ def _check_on(
 def _print(
     found: list[tuple[str, tuple[Diagnostic, ...]]],
     style: str,
-    imports: dict[str, tuple[str, ...]],
     more: dict[str, Any] | None = None,
+    *,
+    imports: dict[str, tuple[str, ...]],
 ) -> None:
     match style:
         case "json":
