@@ -1,12 +1,12 @@
 """How long the language server takes to answer about a policy of 1,000 lines.
 
-Run: python benchmarks/bench_lsp.py [--lines N] [--runs N]
+Run: python benchmarks/bench_lsp.py [--lines N] [--runs N] [--check]
 
 A real `policyc lsp` is asked over its pipes. Before each question a character is typed, so that
 nothing is left over from the one before; the time is from the question to its answer. `cpu` is
 what the answering thread took of a processor for it, which other programs on the machine change
 little. The last row is from typing to the findings, without the pause that the server waits.
-Exits 1 if a median is above 50 ms, which is what a person at an editor does not notice.
+With --check it exits 1 if a median is above 50 ms, a pause that nobody at an editor notices.
 """
 
 from __future__ import annotations
@@ -70,10 +70,11 @@ def _time(measure: Callable[[], object]) -> float:
 
 
 def main() -> int:
-    """Print the table; 1 if an answer takes too long."""
+    """Print the table; with --check, 1 if an answer takes too long."""
     parser = argparse.ArgumentParser(description="How long the language server takes")
     parser.add_argument("--lines", type=int, default=1000, help="lines of the policy")
     parser.add_argument("--runs", type=int, default=20, help="times that each is asked")
+    parser.add_argument("--check", action="store_true", help="fail if an answer takes too long")
     arguments = parser.parse_args()
     medians: dict[str, float] = {}
     worst: dict[str, float] = {}
@@ -104,7 +105,7 @@ def main() -> int:
     slow = [name for name, median in medians.items() if median > _LIMIT]
     for name in slow:
         print(f"{name} takes more than {_LIMIT * 1000:.0f} ms")
-    return 1 if slow else 0
+    return 1 if slow and arguments.check else 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from policyc.check.expressions import BUILTINS
 from policyc.hooks.loader import attributes, enumerations, host_rows
+from policyc.plan.cases import RESULT, RESULT_HOT_THRESHOLD
+from policyc.plan.nodes import Combine, HookName
 from policyc.syntax.tables import grammar_text
 
 __all__ = ["Vocabulary", "vocabulary"]
@@ -67,8 +69,6 @@ def grammar_words() -> frozenset[str]:
 @cache
 def vocabulary() -> Vocabulary:
     """The words of the language as it is."""
-    from policyc.plan.nodes import Combine, HookName
-
     words = grammar_words()
     hooks = {hook.value for hook in HookName}
     enumerators = {m.name for table in enumerations().values() for m in table.members}
@@ -82,7 +82,7 @@ def vocabulary() -> Vocabulary:
         types=("bool", "cgroup", "duration", "int", "percent", "size", "string"),
         combinations=_sorted({way.value for way in Combine}),
         constants=_sorted(BUILTINS),
-        attributes=_sorted(attributes()),
+        attributes=_sorted({*attributes(), RESULT, RESULT_HOT_THRESHOLD}),
         enumerators=_sorted(enumerators),
         settings=_sorted({name.removesuffix("[]") for name in host_rows()}),
         setting_values=_sorted({*values, "on", "off"}),

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from policyc import __version__
-from policyc.diagnostics.codes import CODES
+from policyc.diagnostics.codes import CODES, LINT_CODES
 from policyc.diagnostics.excerpt import span_positions
 from policyc.diagnostics.model import Diagnostic, Fix, Label, Severity
 from policyc.source import Span
@@ -37,11 +37,12 @@ def render_sarif(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    title = CODES[code].title
+    info = CODES.get(code) or LINT_CODES[code]
+    title = info.title
     return {
         "id": code,
         "shortDescription": {"text": title[:1].upper() + title[1:]},
-        "defaultConfiguration": {"level": _LEVELS[CODES[code].severity]},
+        "defaultConfiguration": {"level": _LEVELS[info.severity]},
     }
 
 

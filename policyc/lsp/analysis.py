@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from functools import cached_property
 
 from lsprotocol import types
@@ -28,16 +29,21 @@ class Analysis:
         encoding: types.PositionEncodingKind | str = types.PositionEncodingKind.Utf16,
         target: Target | None = None,
         checked: CheckResult | None = None,
+        known: Sequence[Token] = (),
     ) -> None:
         self.uri = uri
         self.text = text
         self.version = version
         self.encoding = encoding
         self.target = target or Target()
+        #: Tokens of lines at the beginning that are as they were in the last version.
+        self._known = known
         #: What the checker said of the last version that it has seen, this one or an older.
         self.checked = checked
         #: Whether that is this version, whose places in the text are those of the findings.
         self.fresh = False
+        #: Of each test, by the line it begins on: expectations that are met, and all of them.
+        self.tests: dict[int, tuple[int, int]] = {}
 
     @cached_property
     def lines(self) -> Lines:
@@ -47,7 +53,9 @@ class Analysis:
     @cached_property
     def tokens(self) -> list[Token]:
         """Every token, comments included."""
-        return scan(self.text)
+        start = self.text.rfind("\n", 0, self._known[-1].end) + 1 if self._known else 0
+        kept = bisect_left([token.start for token in self._known], start)
+        return [*self._known[:kept], *scan(self.text, start)]
 
     @cached_property
     def outline(self) -> Outline:
@@ -106,15 +114,15 @@ class Analysis:
         self, changes: list[types.TextDocumentContentChangeEvent], version: int
     ) -> Analysis:
         """The document after some changes, each made to the outcome of the one before."""
-        text = self.text
+        text, same = self.text, len(self.text)
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 lines = Lines(text, self.encoding)
                 start = lines.offset(change.range.start)
                 end = max(start, lines.offset(change.range.end))
-                text = text[:start] + change.text + text[end:]
+                text, same = text[:start] + change.text + text[end:], min(same, start)
             else:
-                text = change.text
+                text, same = change.text, 0
         return Analysis(
             self.uri,
             text,
@@ -122,4 +130,11 @@ class Analysis:
             encoding=self.encoding,
             target=self.target,
             checked=self.checked,
+            known=self._tokens_until(text.rfind("\n", 0, same) + 1),
         )
+
+    def _tokens_until(self, offset: int) -> list[Token]:
+        """The tokens before a place, as far as they have been read."""
+        if "tokens" not in self.__dict__:
+            return []
+        return self.tokens[: bisect_left(self._starts, offset)]

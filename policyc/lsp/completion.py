@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lsprotocol import types
 
@@ -45,15 +45,20 @@ _ITEMS = {
 }
 
 
-def complete(document: Analysis, offset: int) -> list[types.CompletionItem]:
-    """The words that fit at a place; whatever has been typed of one is replaced."""
+def complete(
+    document: Analysis, offset: int, imported: Mapping[str, Declaration] | None = None
+) -> list[types.CompletionItem]:
+    """The words that fit at a place; whatever has been typed of one is replaced.
+
+    `imported` are names that other files declare.
+    """
     found = _PREFIX.search(document.text, max(0, offset - 200), offset)
     start = found.start() if found else offset
     before = document.tokens_before(start)
     if before and _inside(before[-1], start):
         return []
     walker = walk(before)
-    return list(_Completion(document, walker).items())
+    return list(_Completion(document, walker, imported or {}).items())
 
 
 def _inside(token: Token, offset: int) -> bool:
@@ -71,8 +76,13 @@ def _inside(token: Token, offset: int) -> bool:
 class _Completion:
     """One question: the document and how far its reading has come."""
 
-    def __init__(self, document: Analysis, walker: Walker) -> None:
-        self.declarations = document.outline.declarations
+    def __init__(
+        self, document: Analysis, walker: Walker, imported: Mapping[str, Declaration]
+    ) -> None:
+        self.declarations = {
+            **imported,
+            **{d.name.text: d for d in document.outline.declarations if d.kind != "rule"},
+        }
         self.document = document
         self.walker = walker
         self.statement: Statement = walker.statement
@@ -271,10 +281,10 @@ class _Completion:
         elif row is None or wanted is None:
             yield _item("orders", _Kind.Variable)
             yield from self._declared("let", "set")
-        for declaration in self.declarations:
+        for declared, declaration in self.declarations.items():
             words = [token.text for token in declaration.statement.tokens[:4]]
             if declaration.kind == "set" and wanted and words[3:] == [wanted]:
-                yield self._name(declaration)
+                yield self._name(declared, declaration)
 
     def _orders(self) -> Iterator[types.CompletionItem]:
         target = self.document.target
@@ -284,14 +294,14 @@ class _Completion:
         yield from self._declared("let")
 
     def _declared(self, *kinds: str) -> Iterator[types.CompletionItem]:
-        declared = (d for d in self.declarations if d.kind in kinds)
-        return map(self._name, declared)
+        for name, declaration in self.declarations.items():
+            if declaration.kind in kinds:
+                yield self._name(name, declaration)
 
-    def _name(self, declaration: Declaration) -> types.CompletionItem:
-        statement = declaration.statement
-        text = self.document.text[statement.tokens[0].start : statement.end]
+    def _name(self, name: str, declaration: Declaration) -> types.CompletionItem:
+        text = " ".join(token.text for token in declaration.statement.tokens)
         kind = {"let": _Kind.Variable, "param": _Kind.Constant}.get(declaration.kind, _Kind.Field)
-        return _item(declaration.name.text, kind, " ".join(text.split())[:100])
+        return _item(name, kind, text[:100])
 
 
 def _grammar() -> frozenset[str]:

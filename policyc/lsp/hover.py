@@ -13,7 +13,7 @@ from policyc.lsp.scan import Token, TokenKind
 from policyc.plan import nodes as n
 from policyc.plan.types import BOOL, ORDERS, SIZE, Kind, Type
 
-__all__ = ["WORDS", "hover"]
+__all__ = ["WORDS", "declaration_text", "hover"]
 
 #: What the words of the language do, in a line.
 WORDS = {
@@ -89,7 +89,7 @@ def _word(document: Analysis, token: Token) -> str:
             return _use(document, token)
         case Role.DECLARATION:
             declaration = document.outline.declared(token.text)
-            return _declaration(document, declaration) if declaration else ""
+            return declaration_text(document, declaration) if declaration else ""
         case Role.HOOK:
             names = [f"`{p.name}`" for p in profiles().values() if p.answers(token.text)]
             return f"**{token.text}**: {WORDS.get(token.text, '')}\n\nprofiles: {', '.join(names)}"
@@ -104,7 +104,7 @@ def _word(document: Analysis, token: Token) -> str:
 def _use(document: Analysis, token: Token) -> str:
     declaration = document.outline.declared(token.text)
     if declaration is not None:
-        return _declaration(document, declaration)
+        return declaration_text(document, declaration)
     row = attributes().get(token.text)
     if row is not None:
         return _attribute(row)
@@ -146,7 +146,8 @@ def _setting(row: HostRow) -> str:
     return "\n\n".join([*parts, f"`{row.path}`"])
 
 
-def _declaration(document: Analysis, declaration: Declaration) -> str:
+def declaration_text(document: Analysis, declaration: Declaration) -> str:
+    """What a name stands for, in Markdown."""
     statement = declaration.statement
     text = document.text[statement.tokens[0].start : statement.end]
     parts = [f"```policyc\n{text}\n```"]

@@ -6,26 +6,24 @@ from lsprotocol import types
 
 from policyc.diagnostics.model import Diagnostics
 from policyc.lsp.analysis import Analysis
-from policyc.lsp.scan import TokenKind
 from policyc.source import Source
+from policyc.syntax.formatter import format_source
 from policyc.syntax.parser import parse
-from policyc.syntax.printer import format_policy
 
 __all__ = ["LayoutRefusedError", "laid_out"]
 
 
 class LayoutRefusedError(Exception):
-    """A text that cannot be laid out without harm; the message says why."""
+    """A text that cannot be laid out; the message says why."""
 
 
 def laid_out(document: Analysis) -> list[types.TextEdit]:
     """The edits that give a document its canonical form; none if it has it."""
-    if any(token.kind is TokenKind.COMMENT for token in document.tokens):
-        raise LayoutRefusedError("a policy with comments is not laid out, as they would be lost")
-    tree = parse(Source("", document.text), Diagnostics())
-    if tree is None:
+    source, diagnostics = Source("", document.text), Diagnostics()
+    tree = parse(source, diagnostics)
+    if tree is None or diagnostics.has_errors:
         raise LayoutRefusedError("a policy with syntax errors is not laid out")
-    text = format_policy(tree)
+    text = format_source(source, tree)
     if text == document.text:
         return []
     return [types.TextEdit(document.lines.range(0, len(document.text)), text)]

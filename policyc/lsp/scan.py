@@ -40,9 +40,9 @@ _TOKEN = re.compile(
 _KINDS = {kind.value: kind for kind in TokenKind}
 
 
-def scan(text: str) -> list[Token]:
-    """Every token of a text, comments included; nothing is an error."""
+def scan(text: str, start: int = 0) -> list[Token]:
+    """Every token of a text from a place on, comments included; nothing is an error."""
     return [
         Token(_KINDS[match.lastgroup or "sign"], *match.span(), match.group())
-        for match in _TOKEN.finditer(text)
+        for match in _TOKEN.finditer(text, start)
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from lsprotocol import types
 from pygls import uris
@@ -12,16 +14,20 @@ from pygls.lsp.server import LanguageServer
 
 from policyc import __version__
 from policyc.check import CheckResult, check_text
+from policyc.check.imports import read_file
 from policyc.diagnostics.model import Diagnostic
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.completion import complete
 from policyc.lsp.findings import protocol_diagnostic, quick_fixes
-from policyc.lsp.hover import hover
+from policyc.lsp.hover import declaration_text, hover
+from policyc.lsp.imports import imported, imported_names
 from policyc.lsp.layout import LayoutRefusedError, laid_out
 from policyc.lsp.lines import Lines
 from policyc.lsp.names import RenameRefusedError, definition, references, renamable, rename
+from policyc.lsp.outline import Declaration, Role
 from policyc.lsp.symbols import TOKEN_TYPES, code_lenses, document_symbols, semantic_tokens
 from policyc.plan.nodes import Target
+from policyc.plan.promises import run_case
 from policyc.source import Source
 
 __all__ = ["PolicyServer", "make_server"]
@@ -53,10 +59,11 @@ class PolicyServer(LanguageServer):
             item.uri,
             item.text,
             item.version,
-            encoding=self.workspace.position_encoding or types.PositionEncodingKind.Utf16,
+            encoding=self.encoding,
             target=self.target,
         )
-        self.check_soon(item.uri, 0)
+        for each in (item.uri, *self.importers(item.uri)):
+            self.check_soon(each, 0)
 
     def change(self, params: types.DidChangeTextDocumentParams) -> None:
         """Take in what was typed."""
@@ -65,7 +72,8 @@ class PolicyServer(LanguageServer):
         if document is not None:
             changed = document.changed(list(params.content_changes), params.text_document.version)
             self.documents[uri] = changed
-            self.check_soon(uri, _QUIET)
+            for each in (uri, *self.importers(uri)):
+                self.check_soon(each, _QUIET)
 
     def close(self, uri: str) -> None:
         """Forget a document and what was said of it."""
@@ -100,21 +108,62 @@ class PolicyServer(LanguageServer):
                 document = self.documents.get(uri)
                 if document is None:
                     continue
-                result = await asyncio.to_thread(self._result, document)
+                result, tests = await asyncio.to_thread(self._result, document)
                 current = self.documents.get(uri)
                 if current is not None and current.version == document.version:
-                    current.checked, current.fresh = result, True
+                    current.checked, current.fresh, current.tests = result, True, tests
                     self._say(current, result)
         finally:
             self._worker = None
 
-    def _result(self, document: Analysis) -> CheckResult:
-        return check_text(
+    def _result(self, document: Analysis) -> tuple[CheckResult, dict[int, tuple[int, int]]]:
+        """What the checker says, and what became of each test."""
+        result = check_text(
             document.text,
             file_name(document.uri),
             profiles=self.profiles or None,
             target=self.target,
+            read=self._read,
+            library=True,
         )
+        tests: dict[int, tuple[int, int]] = {}
+        for case in result.plan.tests if result.plan is not None else ():
+            met = [verdict.met for verdict in run_case(result.plan, case)] if result.plan else []
+            tests[case.line] = sum(met), len(met)
+        return result, tests
+
+    def _read(self, path: str) -> bytes:
+        """A file as it is in the editor, else as it is on the disk."""
+        for uri, document in list(self.documents.items()):
+            if Path(file_name(uri)) == Path(path):
+                return document.text.encode("utf-8", "surrogatepass")
+        return read_file(path)
+
+    def other(self, path: str) -> Analysis | None:
+        """Another file, open or not; None if it cannot be read."""
+        uri = uris.from_fs_path(os.path.normpath(path))
+        if uri is None or uri in self.documents:
+            return self.documents.get(uri or "")
+        try:
+            text = read_file(path).decode("utf-8-sig", "replace")
+        except (OSError, ValueError):
+            return None
+        return Analysis(uri, text, 0, encoding=self.encoding, target=self.target)
+
+    @property
+    def encoding(self) -> types.PositionEncodingKind | str:
+        """How the client counts characters."""
+        return self.workspace.position_encoding or types.PositionEncodingKind.Utf16
+
+    def importers(self, uri: str) -> list[str]:
+        """The open documents that import one."""
+        path = Path(file_name(uri))
+        return [
+            other
+            for other, document in self.documents.items()
+            if document.checked is not None
+            and any(Path(name) == path for name in document.checked.imports)
+        ]
 
     def _say(self, document: Analysis, result: CheckResult) -> None:
         """Publish what was found, in each file that it is in."""
@@ -124,6 +173,7 @@ class PolicyServer(LanguageServer):
         for uri in self._published.get(document.uri, set()) - set(found):
             self._publish(uri, None, [])
         self._published[document.uri] = set(found)
+        self._refresh_lenses()
         for uri, items in found.items():
             version = document.version if uri == document.uri else None
             lines = {item.span.source: None for item in items}
@@ -140,6 +190,12 @@ class PolicyServer(LanguageServer):
         params = types.PublishDiagnosticsParams(uri, said, version)
         self.text_document_publish_diagnostics(params)
 
+    def _refresh_lenses(self) -> None:
+        """Have the client ask for lenses again, which show what became of tests."""
+        workspace = self.client_capabilities.workspace
+        if workspace and workspace.code_lens and workspace.code_lens.refresh_support:
+            self.workspace_code_lens_refresh(None)
+
     def complain(self, message: str) -> None:
         """Tell the person at the editor why something was not done."""
         self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
@@ -150,12 +206,42 @@ def file_name(uri: str) -> str:
     return uris.to_fs_path(uri) or uri
 
 
+def _imported(
+    server: PolicyServer, document: Analysis, offset: int
+) -> tuple[Analysis, Declaration] | None:
+    """What declares the word at a place in another file."""
+    token = document.token_at(offset)
+    if token is None or document.role_of(token) is not Role.USE:
+        return None
+    return imported(document, file_name(document.uri), token.text, server.other)
+
+
+def _definition_of(server: PolicyServer, document: Analysis, offset: int) -> types.Location | None:
+    token = definition(document, offset)
+    if token is None:
+        found = _imported(server, document, offset)
+        if found is None:
+            return None
+        document, token = found[0], found[1].name
+    return types.Location(document.uri, document.lines.range(token.start, token.end))
+
+
+def _imported_hover(server: PolicyServer, document: Analysis, offset: int) -> types.Hover | None:
+    found = _imported(server, document, offset)
+    if found is None:
+        return None
+    other, declaration = found
+    text = f"{declaration_text(other, declaration)}\n\n{file_name(other.uri)}"
+    return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text))
+
+
 def make_server(profiles: Sequence[str] = (), target: Target | None = None) -> PolicyServer:
     """A server that checks for some profiles (default: as `policyc check` does)."""
     server = PolicyServer(profiles, target or Target())
     _add_documents(server)
     _add_reading(server)
     _add_names(server)
+    _add_renaming(server)
     _add_changes(server)
     return server
 
@@ -185,14 +271,21 @@ def _add_reading(server: PolicyServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def _hover(params: types.HoverParams) -> types.Hover | None:
         document = server.documents.get(params.text_document.uri)
-        return document and hover(document, document.lines.offset(params.position))
+        if document is None:
+            return None
+        offset = document.lines.offset(params.position)
+        return hover(document, offset) or _imported_hover(server, document, offset)
 
     @server.feature(
         types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", " "])
     )
     def _complete(params: types.CompletionParams) -> list[types.CompletionItem]:
         document = server.documents.get(params.text_document.uri)
-        return complete(document, document.lines.offset(params.position)) if document else []
+        if document is None:
+            return []
+        names = imported_names(document, file_name(document.uri), server.other)
+        more = {name: declaration for name, _, declaration in names}
+        return complete(document, document.lines.offset(params.position), more)
 
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def _symbols(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
@@ -219,10 +312,9 @@ def _add_names(server: PolicyServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def _definition(params: types.DefinitionParams) -> types.Location | None:
         document = server.documents.get(params.text_document.uri)
-        token = document and definition(document, document.lines.offset(params.position))
-        if document is None or token is None:
+        if document is None:
             return None
-        return types.Location(document.uri, document.lines.range(token.start, token.end))
+        return _definition_of(server, document, document.lines.offset(params.position))
 
     @server.feature(types.TEXT_DOCUMENT_REFERENCES)
     def _references(params: types.ReferenceParams) -> list[types.Location]:
@@ -237,6 +329,10 @@ def _add_names(server: PolicyServer) -> None:
         lines = document.lines
         return [types.Location(document.uri, lines.range(t.start, t.end)) for t in found]
 
+    _ = _definition, _references
+
+
+def _add_renaming(server: PolicyServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
     def _prepare(params: types.PrepareRenameParams) -> types.Range | None:
         document = server.documents.get(params.text_document.uri)
@@ -253,6 +349,9 @@ def _add_names(server: PolicyServer) -> None:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return None
+        importers = server.importers(document.uri)
+        if importers:
+            raise JsonRpcInvalidParams(f"{file_name(importers[0])} imports this file")
         try:
             found = rename(document, document.lines.offset(params.position), params.new_name)
         except RenameRefusedError as refused:
@@ -261,7 +360,7 @@ def _add_names(server: PolicyServer) -> None:
         edits = [types.TextEdit(lines.range(t.start, t.end), params.new_name) for t in found]
         return types.WorkspaceEdit(changes={document.uri: edits})
 
-    _ = _definition, _references, _prepare, _rename
+    _ = _prepare, _rename
 
 
 def _add_changes(server: PolicyServer) -> None:

@@ -66,17 +66,30 @@ def _symbol(
 
 
 def code_lenses(document: Analysis) -> list[types.CodeLens]:
-    """The number of rules above each block."""
+    """The number of rules above each block, and above each test whether it is met."""
     lenses: list[types.CodeLens] = []
     for block in document.outline.blocks:
-        if block.area not in (Area.THP, Area.NUMA):
-            continue
-        settings = ("rollout", "hot_threshold")
-        count = sum(entry.head not in settings for entry in block.statements)
         place = document.lines.range(block.header[0].start, block.header[-1].end)
-        title = f"{count} rule{'' if count == 1 else 's'}"
+        if block.area in (Area.THP, Area.NUMA):
+            settings = ("rollout", "hot_threshold")
+            count = sum(entry.head not in settings for entry in block.statements)
+            title = f"{count} rule{'' if count == 1 else 's'}"
+        elif block.area is Area.TEST:
+            title = _status(document.tests.get(place.start.line + 1))
+        else:
+            continue
         lenses.append(types.CodeLens(place, types.Command(title, "")))
     return lenses
+
+
+def _status(outcome: tuple[int, int] | None) -> str:
+    match outcome:
+        case None:
+            return "not run: the policy has errors, or has changed"
+        case (met, count) if met == count:
+            return f"passes ({count} of {count})"
+        case (met, count):
+            return f"FAILS ({met} of {count})"
 
 
 # -- semantic tokens

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -153,6 +154,54 @@ def test_labels_have_names_of_their_own(client: Client):
         client.at("prepareRename", "policy fl|eet")
 
 
+# -- other files
+
+
+def test_imported_names_lead_to_their_files(tmp_path: Path):
+    (tmp_path / "shared.thp").write_text("let big = vma.size > 1G;\nlet other = true;\n")
+    main = tmp_path / "main.thp"
+    text = (
+        'policy p;\nimport "shared.thp" as shared;\nthp { deny when shared.big; otherwise pass; }\n'
+    )
+    with served() as client:
+        uri = main.as_uri()
+        client.open(text, uri)
+        assert [f for f in client.findings() if f["severity"] == 1] == []
+        where = {"textDocument": {"uri": uri}, "position": client.position(text.index(".big") + 2)}
+        found = client.ask("textDocument/definition", where)
+        assert (found["uri"], found["range"]["start"]["line"]) == (
+            f"{tmp_path.as_uri()}/shared.thp",
+            0,
+        )
+        assert "vma.size > 1G" in client.ask("textDocument/hover", where)["contents"]["value"]
+        where["position"] = client.position(text.index("shared.big"))
+        labels = {item["label"] for item in client.ask("textDocument/completion", where)}
+        assert {"shared.big", "shared.other"} <= labels
+        with pytest.raises(RefusedError):
+            client.ask("textDocument/rename", {**where, "newName": "huge"})
+
+
+def test_a_file_that_is_open_is_read_as_it_is_in_the_editor(tmp_path: Path):
+    shared, main = tmp_path / "shared.thp", tmp_path / "main.thp"
+    shared.write_text("let big = vma.size > 1G;\n")
+    with served() as client:
+        client.open(
+            'policy p;\nimport "shared.thp";\nthp { deny when big; otherwise pass; }\n',
+            main.as_uri(),
+        )
+        assert [f for f in client.findings() if f["severity"] == 1] == []
+        client.open("let big = 3;\n", shared.as_uri())
+        client.edit(0, 0, "# changed\n", shared.as_uri())
+        while True:
+            said = client.hear("textDocument/publishDiagnostics")
+            if said["uri"] == main.as_uri():
+                break
+        assert [f["code"] for f in said["diagnostics"] if f["severity"] == 1] == ["PC0302"]
+        where = {"textDocument": {"uri": shared.as_uri()}, "position": client.position(15)}
+        with pytest.raises(RefusedError, match="imports this file"):
+            client.ask("textDocument/rename", {**where, "newName": "huge"})
+
+
 # -- the whole document
 
 
@@ -164,6 +213,17 @@ def test_symbols_are_declarations_and_blocks_with_their_rules(client: Client):
     assert rules[0] == "first"
     assert rules[2] == "otherwise pass"
     assert client.under(symbols[6]["range"]).endswith("otherwise deny;\n}")
+
+
+def test_lenses_say_what_became_of_tests(client: Client):
+    test = 'test "t" for thp {{\n given orders = all;\n expect {0};\n expect allow all;\n}}\n'
+    text = "policy p;\nthp { otherwise pass; }\n" + test.format("deny")
+    client.open(text)
+    client.findings()
+    assert client.of("codeLens")[1]["command"]["title"].startswith("FAILS (")
+    client.open("policy p;\nthp { otherwise allow all; }\n" + test.format("allow all"))
+    client.findings()
+    assert client.of("codeLens")[1]["command"]["title"] == "passes (2 of 2)"
 
 
 def test_lenses_count_rules(client: Client):
@@ -197,6 +257,9 @@ def test_layout_is_that_of_the_printer(client: Client):
     assert edit["newText"].splitlines()[:3] == ["policy p;", "", "thp {"]
     client.open(edit["newText"])
     assert client.of("formatting", options={"tabSize": 8, "insertSpaces": False}) == []
+    client.open("policy p;# why\nthp{otherwise pass;}")
+    [edit] = client.of("formatting", options={"tabSize": 8, "insertSpaces": False})
+    assert "# why" in edit["newText"]
     client.open("policy p; thp {")
     assert client.of("formatting", options={"tabSize": 8, "insertSpaces": False}) == []
     assert "syntax errors" in client.hear("window/showMessage")["message"]

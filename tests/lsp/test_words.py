@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
 
 from policyc.check import check_text
 from policyc.hooks.loader import attributes, enumerations, host_rows
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.completion import complete
 from policyc.lsp.hover import hover
+from policyc.lsp.scan import scan
 from policyc.plan.nodes import Target
 
 HEAD = """\
@@ -192,3 +196,22 @@ def test_what_is_offered_is_accepted_by_the_checker():
         text = f"policy p;\nthp {{ deny when {word} == {word}; otherwise pass; }}"
         codes = {item.code for item in check_text(text, "p.thp").diagnostics}
         assert not {code for code in codes if code.startswith(("PC01", "PC02"))}, word
+
+
+# -- versions of a document
+
+
+@given(st.data())
+def test_a_changed_document_has_the_tokens_of_its_text(data: st.DataObject):
+    pieces = ["a", '"', "#", "\n", ";", " ", "1K", "..", "{", "}", "é"]
+    text = "".join(data.draw(st.lists(st.sampled_from(pieces), max_size=20)))
+    document = Analysis("u", text, 1)
+    for version in range(2, 5):
+        assert document.tokens == scan(document.text)
+        length = len(document.text)
+        start = data.draw(st.integers(0, length))
+        place = document.lines.range(start, data.draw(st.integers(start, length)))
+        new = "".join(data.draw(st.lists(st.sampled_from(pieces), max_size=4)))
+        change = types.TextDocumentContentChangePartial(range=place, text=new)
+        document = document.changed([change], version)
+    assert document.tokens == scan(document.text)

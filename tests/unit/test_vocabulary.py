@@ -13,6 +13,7 @@ from pygments.token import Comment, Error, Keyword, Name, Token
 
 from policyc.check import check_text
 from policyc.check.declarations import KEYWORDS
+from policyc.cli.application import VERBS
 from policyc.hooks.loader import attributes, host_rows
 from policyc.pygments_lexer import PolicyLexer
 from policyc.syntax.tables import load_tables
@@ -115,3 +116,10 @@ def test_pygments_finds_the_lexer():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     module, _, name = project["entry-points"]["pygments.lexers"]["policyc"].partition(":")
     assert getattr(import_module(module), name) is PolicyLexer
+
+
+def test_hooks_for_pre_commit_are_verbs():
+    text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
+    verbs = re.findall(r"^  entry: policyc ([a-z]+)", text, re.MULTILINE)
+    assert re.findall(r"^- id: policyc-([a-z]+)$", text, re.MULTILINE) == verbs
+    assert set(verbs) <= set(VERBS)
