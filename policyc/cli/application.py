@@ -35,6 +35,7 @@ VERBS = {
     "compile": "Write a policy as BPF C, Python and a manifest.",
     "verify": "Load a policy through the verifier of the running kernel.",
     "run": "Attach a policy for as long as the command runs.",
+    "test": "Run the tests and properties of policies.",
     "decide": "Explain one decision: which rule made it, and why.",
     "explain": "Take one decision apart, and say what would change it.",
     "simulate": "Predict what a policy does to a machine, or replay a trace of requests.",

@@ -1,0 +1,306 @@
+"""`policyc test`: the tests and properties of policies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from policyc.cli.common import (
+    FINE,
+    MISSING,
+    NO,
+    Failure,
+    emit_json,
+    show_diagnostics,
+    target_of,
+    target_options,
+)
+
+if TYPE_CHECKING:
+    from policyc.plan.nodes import Plan, Target
+    from policyc.testing.coverage import Coverage
+    from policyc.testing.report import Report
+    from policyc.testing.runner import Options
+
+__all__ = ["command"]
+
+_HOW_TO_GET = "pip install 'policyc[test]'"
+
+
+class _Command(click.Command):
+    """A command whose `--coverage` needs no value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, `--coverage` by itself as `--coverage=tests`."""
+        end = args.index("--") if "--" in args else len(args)
+        plain = ["--coverage=tests" if item == "--coverage" else item for item in args[:end]]
+        return super().parse_args(ctx, [*plain, *args[end:]])
+
+
+@click.command("test", cls=_Command, short_help="Run the tests and properties of policies.")
+@click.argument(
+    "places", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=str)
+)
+@click.option(
+    "-k", "chosen", metavar="EXPR", help="Run only what is named so: `java and not numa`."
+)
+@click.option("--list", "listing", is_flag=True, help="Say what there is, and run nothing.")
+@click.option("-x", "--exit-first", "stop", is_flag=True, help="Stop at the first failure.")
+@click.option(
+    "--examples",
+    metavar="N",
+    type=click.IntRange(1, 1_000_000),
+    default=200,
+    show_default=True,
+    help="Try this many requests for each property.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0, (1 << 63) - 1),
+    default=0,
+    show_default=True,
+    help="Try other requests; the same ones for the same number.",
+)
+@click.option(
+    "--coverage",
+    "coverage",
+    metavar="[=all]",
+    type=click.Choice(["tests", "all"]),
+    help="Say which rules and conditions the tests reach; with =all also what they reach "
+    "together with the examples of properties.",
+)
+@click.option("--annotate", is_flag=True, help="Show each policy with what is not reached.")
+@click.option(
+    "--fail-under",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Fail if less is reached in all files together; of tests, or with --coverage=all.",
+)
+@click.option("--require-tests", is_flag=True, help="Fail if a file has none.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@click.option(
+    "--junit", metavar="FILE", type=click.Path(path_type=str), help="Write a JUnit report, too."
+)
+@click.option("--no-times", is_flag=True, help="Write 0 for every time in JSON and JUnit.")
+@target_options
+def command(
+    *,
+    places: tuple[str, ...],
+    chosen: str | None,
+    listing: bool,
+    stop: bool,
+    examples: int,
+    seed: int,
+    coverage: str | None,
+    annotate: bool,
+    fail_under: float | None,
+    require_tests: bool,
+    as_json: bool,
+    junit: str | None,
+    no_times: bool,
+    page_size: str,
+    pmd_order: int | None,
+) -> int:
+    """Run the tests and properties of policies.
+
+    A test passes if each of its expectations is met. A property passes if it holds for all
+    requests that are tried, whose values are at the boundaries of the policy's own
+    conditions; otherwise the smallest request is shown for which it does not hold. A
+    directory stands for all policies (*.thp) below it; a file that is named twice is run once.
+
+    \b
+    Examples:
+      policyc test fleet.thp
+      policyc test policies/ --coverage --fail-under 90
+      policyc test fleet.thp -k 'java and not numa' --annotate
+      policyc test fleet.thp --examples 5000 --seed 7
+      policyc test policies/ --junit report.xml --no-times
+
+    \b
+    Exit codes:
+      0  all passed
+      1  something failed, less is reached than --fail-under says, or a policy has errors
+      2  wrong usage, or a file that cannot be read or written
+      3  there are properties, and hypothesis is missing
+    """
+    from policyc.testing.runner import Options
+
+    target = target_of(page_size, pmd_order)
+    counting = coverage is not None or annotate or fail_under is not None
+    options = Options(
+        examples=examples,
+        seed=seed,
+        wanted=_wanted(chosen),
+        stop=stop,
+        properties=find_spec("hypothesis") is not None,
+        coverage=counting,
+        examples_count=coverage == "all",
+    )
+    policies = [_read(file, target) for file in _files(places)]
+    unusable = [policy.file for policy in policies if policy.failed]
+    ran = _run(policies, options, coverage, listing=listing)
+    reports = [report for _, report in ran.reports]
+    if listing:
+        from policyc.cli.test_report import print_list
+
+        print_list(reports)
+        return NO if unusable else FINE
+    if as_json:
+        from policyc.testing.document import document
+
+        emit_json(document(reports, unusable, times=not no_times))
+    else:
+        _print(ran, coverage=coverage is not None or fail_under is not None, annotate=annotate)
+    if junit is not None:
+        _write_junit(junit, reports, unusable, times=not no_times)
+    return _code(
+        ran, unusable, fail_under, require_tests=require_tests, filtered=chosen is not None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    """A file that was read; no plan where it has errors, or definitions only."""
+
+    file: str
+    text: str
+    plan: Plan | None
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What was run, and for each file what tests and examples reach together."""
+
+    reports: list[tuple[_Policy, Report]]
+    everything: dict[str, Coverage] | None
+
+
+def _wanted(text: str | None) -> Callable[[str], bool]:
+    from policyc.testing.names import name_filter
+
+    if text is None:
+        return lambda _name: True
+    try:
+        return name_filter(text)
+    except ValueError as error:
+        raise click.UsageError(f"-k: {error}") from None
+
+
+def _files(places: Sequence[str]) -> list[str]:
+    """The files that are meant, each once."""
+    found: dict[str, str] = {}
+    for place in places:
+        below = [place]
+        if place != "-" and Path(place).is_dir():
+            below = sorted(str(path) for path in Path(place).rglob("*.thp") if path.is_file())
+            if not below:
+                raise click.UsageError(f"there are no policies (*.thp) in {place}")
+        for file in below:
+            found.setdefault("-" if file == "-" else os.path.realpath(file), file)
+    return list(found.values())
+
+
+def _read(file: str, target: Target) -> _Policy:
+    from policyc.check import check_text
+    from policyc.cli.files import read_policy
+    from policyc.diagnostics.model import Severity
+
+    data, name = read_policy(file)
+    result = check_text(data, name, profiles=["testrun"], target=target, library=True)
+    if not result.is_fine:
+        errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
+        show_diagnostics(errors, "full", err=True)
+    return _Policy(name, data.decode("utf-8", "replace"), result.plan, not result.is_fine)
+
+
+def _run(
+    policies: Sequence[_Policy], options: Options, coverage: str | None, *, listing: bool
+) -> _Ran:
+    from policyc.testing.report import Verdict
+    from policyc.testing.runner import listed, run
+
+    reports: list[tuple[_Policy, Report]] = []
+    everything: dict[str, Coverage] = {}
+    for policy in policies:
+        if policy.plan is None:
+            continue
+        report = listed(policy.plan, options) if listing else run(policy.plan, options)
+        reports.append((policy, report))
+        if report.everything is not None:
+            everything[policy.file] = report.everything
+        if options.stop and report.count(Verdict.FAILED):
+            break
+    return _Ran(reports, everything if coverage == "all" else None)
+
+
+def _print(ran: _Ran, *, coverage: bool, annotate: bool) -> None:
+    from policyc.cli.test_report import print_annotated, print_coverage, print_results
+
+    reports = [report for _, report in ran.reports]
+    print_results(reports)
+    if coverage and reports:
+        print_coverage(reports, ran.everything)
+    for policy, report in ran.reports if annotate else ():
+        if report.coverage is not None:
+            print_annotated(report.coverage, policy.text)
+
+
+def _write_junit(
+    file: str, reports: Sequence[Report], unusable: Sequence[str], *, times: bool
+) -> None:
+    from policyc.cli.files import write_files
+    from policyc.testing.junit import junit
+
+    path = Path(file)
+    write_files(path.parent, {path.name: junit(reports, unusable, times=times)})
+
+
+def _code(
+    ran: _Ran,
+    unusable: Sequence[str],
+    fail_under: float | None,
+    *,
+    require_tests: bool,
+    filtered: bool,
+) -> int:
+    """The exit code, with what is to be said of it."""
+    from policyc.testing.report import Verdict
+
+    reports = [report for _, report in ran.reports]
+    failed = bool(unusable) or any(report.count(Verdict.FAILED) for report in reports)
+    failed = _is_under(ran, fail_under) or failed
+    for report in reports if require_tests and not filtered else ():
+        if not report.results:
+            failed = True
+            Failure(f"{report.plan.file} has no tests", NO).show()
+    if filtered and not any(report.results for report in reports):
+        click.echo("nothing is named so", err=True)
+        failed = failed or require_tests
+    missing = sum(report.count(Verdict.NOT_RUN) for report in reports)
+    if missing:
+        what = "1 property was" if missing == 1 else f"{missing:,} properties were"
+        Failure(f"{what} not run: hypothesis is missing", MISSING, _HOW_TO_GET).show()
+    return NO if failed else MISSING if missing else FINE
+
+
+def _is_under(ran: _Ran, fail_under: float | None) -> bool:
+    """Whether less is reached than what is asked for; says so."""
+    if fail_under is None:
+        return False
+    from policyc.cli.test_report import total
+
+    found = [report.coverage for _, report in ran.reports if report.coverage is not None]
+    counted = list(ran.everything.values()) if ran.everything is not None else found
+    percent = total([coverage.tally() for coverage in counted]).percent
+    if percent >= fail_under:
+        return False
+    Failure(f"{percent:.2f}% is reached, less than {fail_under:g}%", NO).show()
+    return True

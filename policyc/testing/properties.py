@@ -1,0 +1,112 @@
+"""Looking for a request for which a property does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from policyc.plan import cases as c
+from policyc.plan import nodes as n
+from policyc.plan.evaluate import Outcome, State, Values, evaluate
+from policyc.plan.promises import property_holds
+from policyc.testing.maker import Maker
+from policyc.testing.smallest import smallest
+from policyc.testing.strategies import Situation, situations_of
+
+__all__ = ["Counterexample", "look"]
+
+#: Told of each example: the blocks that were asked, the request, the state and the outcome.
+Watch = Callable[[n.HookPlan, Values, State, Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """The smallest request that was found for which a property does not hold.
+
+    `names` are the attributes that say what kind of request it is; all others are as
+    `policyc decide` has them.
+    """
+
+    values: Values
+    state: State
+    outcome: Outcome
+    names: tuple[str, ...]
+
+
+_CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+class _FoundError(Exception):
+    """A request for which the property does not hold."""
+
+
+def look(
+    plan: n.Plan, promise: c.Property, *, examples: int, seed: int, watch: Watch | None = None
+) -> tuple[int, Counterexample | None]:
+    """How many requests were tried, and the smallest for which the property does not hold.
+
+    The same plan, number and seed give the same answer.
+    """
+    maker = Maker(plan, promise.hook, promise.condition)
+    tried = 0
+
+    def fails(values: Values, state: State) -> bool:
+        outcome = evaluate(plan, maker.hook, values, state)
+        return not property_holds(plan, promise, values, outcome, state)
+
+    def broken(situation: Situation) -> bool:
+        nonlocal tried
+        tried += 1
+        values, state = situation
+        outcome = evaluate(plan, maker.hook, values, state)
+        if watch is not None:
+            watch(maker.hook, values, state, outcome)
+        return not property_holds(plan, promise, values, outcome, state)
+
+    found = _search(maker, broken, examples, seed)
+    if found is None:
+        return tried, None
+    values, state = smallest(maker, *found, fails)
+    outcome = evaluate(plan, maker.hook, values, state)
+    return tried, Counterexample(values, state, outcome, _names(maker, values))
+
+
+def _search(
+    maker: Maker, broken: Callable[[Situation], bool], examples: int, number: int
+) -> Situation | None:
+    found: list[Situation] = []
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate,),
+        suppress_health_check=_CHECKS,
+        verbosity=Verbosity.quiet,
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+    @given(situations_of(maker))
+    def example(situation: Situation) -> None:
+        if found:  # hypothesis runs it once more, to be sure
+            raise _FoundError
+        if broken(situation):
+            found.append(situation)
+            raise _FoundError
+
+    try:
+        example()
+    except _FoundError:
+        return found[0]
+    return None
+
+
+def _names(maker: Maker, values: Values) -> tuple[str, ...]:
+    """The attributes of a counterexample that are not what they are if nobody says anything."""
+    return tuple(
+        name for name, pool in maker.pools.items() if name == "orders" or values[name] != pool[0]
+    )
