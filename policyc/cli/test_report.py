@@ -64,14 +64,13 @@ def _summary(results: Sequence[Result]) -> str:
 
 def print_list(reports: Sequence[Report]) -> None:
     """A line for each test and property."""
-    rows = [
-        [f"{report.plan.file}:{result.line}", result.kind.value, result.hook.value, result.name]
-        for report in reports
-        for result in report.results
-    ]
-    if rows:
-        echo(table([Column("")] * 4, rows, terminal()))
-    else:
+    found = [(report.plan.file, result) for report in reports for result in report.results]
+    width = max((len(f"{file}:{result.line}") for file, result in found), default=0)
+    for file, result in found:
+        place = f"{file}:{result.line}"
+        text = f"{place:<{width}}  {result.kind.value:<8}  {result.hook.value:<4}  {result.name}"
+        echo(visible_lines(text))
+    if not found:
         echo("no tests")
 
 

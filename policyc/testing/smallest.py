@@ -59,7 +59,8 @@ def _can_have(maker: Maker, known: _Known, state: State, fails: _Fails) -> bool:
 
 
 def _shorter_member(maker: Maker, known: _Known, state: State, fails: _Fails) -> State:
-    """A shorter cgroup or name of a task, in the request and in the sets that have it."""
+    """A shorter cgroup or name of a task, in the request and the sets that were changed for it."""
+    first = first_state(maker.plan)
     for name in ("cgroup", "task.comm"):
         now = known.get(name)
         if not isinstance(now, (bytes, str)):
@@ -69,6 +70,8 @@ def _shorter_member(maker: Maker, known: _Known, state: State, fails: _Fails) ->
                 continue
             renamed = {
                 key: frozenset(value if member == now else member for member in members)
+                if members != first.sets[key]
+                else members
                 for key, members in state.sets.items()
             }
             changed = State(renamed, state.params)

@@ -13,7 +13,17 @@ from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import State, cgroup_mix, percent_of_average
-from policyc.plan.types import CGROUP, PERCENT, STRING, U64_MAX, Kind, Type
+from policyc.plan.promises import first_state
+from policyc.plan.types import CGROUP, PERCENT, U64_MAX, Kind, Type
+from policyc.testing.boundaries import (
+    comms,
+    constants,
+    known_comms,
+    known_paths,
+    near,
+    numbers,
+    paths,
+)
 
 __all__ = ["Request", "Requests", "World", "first_state", "states"]
 
@@ -49,9 +59,9 @@ class World:
 
     def __init__(self, plan: n.Plan, random: Random) -> None:
         shares = _shares(plan)
-        children = [("" if path == "/" else path) + "/child" for path in _known_paths(plan)]
-        paths = [*_paths(plan), *children]
-        every = dict.fromkeys(a for path in paths for a in [path, *_all_ancestors(path)])
+        children = [("" if path == "/" else path) + "/child" for path in known_paths(plan)]
+        tree = [*paths(known_paths(plan)), *children]
+        every = dict.fromkeys(a for path in tree for a in [path, *_all_ancestors(path)])
         self._ids: dict[str, int] = {"/": 1}
         taken = {1}
         for path in every:
@@ -92,37 +102,8 @@ def _cgroup_id(shares: list[int], random: Random) -> int:
 # -- what a plan compares with
 
 
-def _constants(plan: n.Plan, type: Type) -> list[n.ConstValue]:
-    found: dict[n.ConstValue, None] = {}
-    for expr in expressions(plan):
-        match expr:
-            case n.Const(of, value) if of == type:
-                found[value] = None
-            case n.InList(_, members):
-                found.update((m.value, None) for m in members if m.type == type)
-            case _:
-                pass
-    return list(found)
-
-
-def _near(values: list[int], top: int) -> list[int]:
-    around = (value + step for value in values for step in (0, -1, 1))
-    return list(dict.fromkeys(value for value in around if 0 <= value <= top))
-
-
-def _numbers(plan: n.Plan, type: Type) -> list[int]:
-    top = 10_000 if type == PERCENT else U64_MAX
-    values = [int(value) for value in _constants(plan, type)]
-    for param in plan.params:
-        if param.type == type:
-            values += [param.default, param.low, param.high]
-    if type.kind is Kind.SIZE:
-        values += [plan.target.page_size, plan.target.pmd_size]
-    return _near([*values, 0, top, *([top // 2 + 1] if top == U64_MAX else [])], top)
-
-
 def _shares(plan: n.Plan) -> list[int]:
-    return [int(value) for value in _constants(plan, PERCENT)] + [
+    return [int(value) for value in constants(expressions(plan), PERCENT)] + [
         edge
         for param in plan.params
         if param.type == PERCENT
@@ -133,74 +114,32 @@ def _shares(plan: n.Plan) -> list[int]:
 def _masks(plan: n.Plan) -> list[int]:
     pmd, target = 1 << plan.target.pmd_order, plan.target
     usual = (1 << (target.pmd_order + 1)) - 4
-    consts = [int(value) for value in _constants(plan, Type(Kind.ORDERS))]
+    consts = [int(value) for value in constants(expressions(plan), Type(Kind.ORDERS))]
     masks = [0, pmd, usual, U64_MAX, 1, 2, 4, 1 << 63, pmd << 1, usual & ~pmd, usual | 1]
     masks += [value ^ flip for value in consts for flip in (0, pmd, 4, 2)]
     return list(dict.fromkeys(masks))
 
 
-def _known_comms(plan: n.Plan) -> list[bytes]:
-    names = [value for value in _constants(plan, STRING) if isinstance(value, bytes)]
-    for item in plan.sets:
-        names += [member for member in item.members if isinstance(member, bytes)]
-    return list(dict.fromkeys(names))
-
-
-def _known_paths(plan: n.Plan) -> list[str]:
-    paths = list(plan.paths)
-    for item in plan.sets:
-        paths += [member for member in item.members if isinstance(member, str)]
-    return list(dict.fromkeys(paths))
-
-
-def _comms(plan: n.Plan) -> list[bytes]:
-    found = {b"": None, b"fifteen-bytes!!": None, b"\xff\x80": None}
-    for text in _known_comms(plan):
-        near = (text, text[:-1], text + b"x", text[:-1] + b"\xff", text.swapcase())
-        found.update((item[:15].partition(b"\0")[0], None) for item in near)
-    return list(found)
-
-
-def _paths(plan: n.Plan) -> list[str]:
-    found = {"/": None, "/elsewhere": None}
-    for path in _known_paths(plan):
-        under = "" if path == "/" else path
-        near = (path, f"{under}/child", f"{path}c" if under else "/c", path.rpartition("/")[0])
-        found.update((item, None) for item in near if item)
-        # The ancestor that is just seen, and the one that just is not any more.
-        depth = path.count("/") if under else 0
-        for levels in (n.MAX_CGROUP_LEVELS - 1, n.MAX_CGROUP_LEVELS):
-            found[under + "/d" * levels] = None
-            if depth < levels:
-                found[under + "/e" * (levels - depth)] = None
-        if under and path[1:-1] and path[-2] != "/":
-            found[path[:-1]] = None
-    return [path for path in found if path == "/" or not path.endswith("/")]
-
-
 # -- states
-
-
-def first_state(plan: n.Plan) -> State:
-    """The state that a policy starts with."""
-    return State(
-        sets={item.name: frozenset(item.members) for item in plan.sets},
-        params={param.name: param.default for param in plan.params},
-    )
 
 
 def states(plan: n.Plan, random: Random) -> list[State]:
     """The first state, one with empty sets, and two with other members and values."""
-    paths, comms = _paths(plan), _comms(plan)
+    some_paths = paths(known_paths(plan))
+    some_comms = comms(known_comms(plan, expressions(plan)))
 
     def members(item: n.SetDefinition) -> frozenset[bytes | str]:
-        pool: list[bytes | str] = [*(paths if item.type == CGROUP else comms)]
+        pool: list[bytes | str] = [*(some_paths if item.type == CGROUP else some_comms)]
         kept = [member for member in item.members if random.random() < 0.5]
         return frozenset([*kept, *random.sample(pool, min(len(pool), random.randrange(5)))])
 
     def value(param: n.ParamDefinition) -> int:
-        near = [v for v in _numbers(plan, param.type) if param.low <= v <= param.high]
-        return random.choice([param.low, param.high, *near])
+        edges = [
+            v
+            for v in numbers(plan, [*expressions(plan)], param.type)
+            if param.low <= v <= param.high
+        ]
+        return random.choice([param.low, param.high, *edges])
 
     first = first_state(plan)
     empty = State({item.name: frozenset() for item in plan.sets}, first.params)
@@ -230,7 +169,7 @@ class Requests:
             if row.name in used and not row.derived
         ]
         self._free = {"memory.usage", "memory.max"} <= used
-        self._sizes = _numbers(plan, Type(Kind.SIZE)) if self._free else []
+        self._sizes = numbers(plan, [*expressions(plan)], Type(Kind.SIZE)) if self._free else []
 
     def _pool(self, row: AttributeRow, pressures: list[int]) -> list[n.ConstValue]:
         plan = self.plan
@@ -244,21 +183,21 @@ class Requests:
             case Kind.ENUM:
                 return [member.name for member in enumerations()[row.type.enum].members]
             case Kind.STRING:
-                return [*_comms(plan)]
+                return [*comms(known_comms(plan, expressions(plan)))]
             case Kind.CGROUP:
-                return [*_paths(plan)]
+                return [*paths(known_paths(plan))]
             case _:
-                return [*_numbers(plan, row.type)]
+                return [*numbers(plan, [*expressions(plan)], row.type)]
 
     def _likely(self, row: AttributeRow) -> list[n.ConstValue]:
         """What half of the requests have: values that scopes and sets were made for."""
         match row.name:
             case "task.comm":
-                return [*_known_comms(self.plan)[:6]]
+                return [*known_comms(self.plan, expressions(self.plan))[:6]]
             case "cgroup":
                 scopes = [self.plan.paths[b.scope] for b in self.hook.blocks if b.scope is not None]
                 deepest = sorted(scopes, key=lambda path: path.count("/"))[-3:]
-                members = [*_known_paths(self.plan)][:3]
+                members = [*known_paths(self.plan)][:3]
                 inside = [("" if path == "/" else path) + "/child" for path in deepest]
                 return [*deepest, *inside, *members]
             case _:
@@ -304,5 +243,7 @@ class Requests:
 
 def _averages(plan: n.Plan) -> list[int]:
     """Averages on both sides of where the percents change that the plan compares with."""
-    edges = [average_of_percent(percent) for percent in _numbers(plan, PERCENT)]
-    return _near([min(edge, _MAX_AVERAGE) for edge in edges], _MAX_AVERAGE)
+    edges = [
+        average_of_percent(percent) for percent in numbers(plan, [*expressions(plan)], PERCENT)
+    ]
+    return near([min(edge, _MAX_AVERAGE) for edge in edges], _MAX_AVERAGE)
