@@ -66,6 +66,7 @@ generate: $(VENV)/.installed-lint
 	$(BIN)/python tools/generate_requests.py
 	$(BIN)/python tools/make_reference.py
 	$(BIN)/python tools/make_trace.py
+	$(BIN)/python tools/make_editor_grammar.py
 	$(BIN)/ruff format -q policyc/runtime
 
 bench: $(VENV)/.installed-test

@@ -44,6 +44,7 @@ VERBS = {
     "workload": "Check, list, record and run workloads of `simulate`.",
     "profiles": "List the kernel interfaces that policies are compiled for.",
     "attributes": "List what policies can ask about, and where it exists.",
+    "lsp": "Serve editors: findings while typing, completion, hover, rename.",
     "completion": "Print the completion script of a shell.",
     "help": "Show the help of a verb.",
 }

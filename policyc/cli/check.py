@@ -43,7 +43,7 @@ __all__ = ["command"]
     help="Check whether the kernel with these types runs the policies: /sys/kernel/btf/vmlinux, "
     "a vmlinux image, a module after its kernel, or a directory of them; repeatable.",
 )
-@diagnostics_format("full", "concise", "json")
+@diagnostics_format("full", "concise", "json", "sarif", "github")
 @target_options
 def command(  # noqa: PLR0917 - click passes them by name
     files: tuple[str, ...],
@@ -65,6 +65,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     Without a policy, that is all.
 
     `--format json` prints one document for all files; docs/reference/cli.md describes it.
+    `sarif` is for services that show the findings of many tools, `github` for a workflow, whose
+    findings then stand beside the lines of a pull request.
 
     \b
     Examples:
@@ -94,10 +96,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         for data, name in texts
     ]
     found = [(name, result.diagnostics) for name, result in results]
-    if style == "json":
-        _print_json(found, imports={name: result.imports for name, result in results})
-    else:
-        _print_text(found, style)
+    _print(found, style, imports={name: result.imports for name, result in results})
     return FINE if all(result.is_fine for _, result in results) else NO
 
 
@@ -122,14 +121,12 @@ def _check_kernels(
         imports[name] = result.imports
         found.append((name, Diagnostics([*result.diagnostics, *said]).sorted(name)))
         fine = fine and result.is_fine and all(v.runs for v in verdicts[name])
-    if style == "json":
-        more = {
-            "kernels": shown.document(kernels),
-            "verdicts": shown.verdict_documents(verdicts),
-        }
-        _print_json(found, more, imports=imports)
-    else:
-        _print_text(found, style)
+    more = {
+        "kernels": shown.document(kernels),
+        "verdicts": shown.verdict_documents(verdicts),
+    }
+    _print(found, style, more, imports=imports)
+    if style not in ("json", "sarif"):
         shown.print_kernels(kernels, after=bool(texts))
         shown.print_verdicts(verdicts)
     return FINE if fine else NO
@@ -150,6 +147,24 @@ def _check_on(
     if able and not profiles:
         result = check_text(data, name, profiles=sorted(able), target=target)
     return result, said, verdicts
+
+
+def _print(
+    found: list[tuple[str, tuple[Diagnostic, ...]]],
+    style: str,
+    more: dict[str, Any] | None = None,
+    *,
+    imports: dict[str, tuple[str, ...]],
+) -> None:
+    match style:
+        case "json":
+            _print_json(found, more, imports=imports)
+        case "sarif":
+            from policyc.diagnostics.sarif import render_sarif
+
+            click.echo(render_sarif([item for _, items in found for item in items]))
+        case _:
+            _print_text(found, style)
 
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:

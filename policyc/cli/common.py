@@ -260,18 +260,23 @@ def diagnostics_format(*choices: str) -> Callable[[_Function], _Function]:
         default="full",
         show_default=True,
         help="How to write what was found: with the text and the places marked, "
-        "or one finding a line.",
+        "one finding a line, or for other programs.",
     )
 
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic], style: str, *, err: bool) -> None:
-    """Print what was found, `full` or `concise`, and nothing if that is nothing."""
+    """Print what was found, `full`, `concise` or `github`, and nothing if that is nothing."""
     from policyc.diagnostics.render import render_concise, render_full
 
     if not diagnostics:
         return
     if style == "concise":
         echo(render_concise(diagnostics), err=err)
+        return
+    if style == "github":
+        from policyc.diagnostics.github import render_github
+
+        echo(render_github(diagnostics), err=err)
         return
     place = terminal(err=err)
     echo(render_full(diagnostics, color=place.color, width=place.width), err=err)

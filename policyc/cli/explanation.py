@@ -194,7 +194,8 @@ def _print_nearest(account: Account, place: Terminal) -> None:
         text = "no change of one attribute, parameter or member of a set gives another answer"
         echo(_filled(f"{text}; {nearest.tried:,} were tried{ended}", "  ", place))
         return
-    echo(place.paint("1", "nearest change that gives another answer, then those of other things"))
+    others = ", then those of other things" if len(nearest.changes) > 1 else ""
+    echo(place.paint("1", f"nearest change that gives another answer{others}"))
     target = account.explanation.plan.target
     rows = [
         [_name(change), *_values(change, target), *_after(account, change)]

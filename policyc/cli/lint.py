@@ -78,7 +78,7 @@ _CODES = NameList("code", _code_names)
     help="Not these rules; repeatable, and with commas.",
 )
 @click.option("--list", "as_list", is_flag=True, help="List the rules instead.")
-@diagnostics_format("full", "concise", "json")
+@diagnostics_format("full", "concise", "json", "sarif", "github")
 @target_options
 def command(  # noqa: PLR0917 - click passes them by name
     files: tuple[str, ...],
@@ -144,6 +144,10 @@ def command(  # noqa: PLR0917 - click passes them by name
     _write(changed)
     if style == "json":
         _print_json(linted)
+    elif style == "sarif":
+        from policyc.diagnostics.sarif import render_sarif
+
+        click.echo(render_sarif([item for each in linted for item in each.findings]))
     else:
         _print_text(linted, style)
     return NO if any(each.findings for each in linted) else FINE

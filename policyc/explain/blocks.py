@@ -84,8 +84,9 @@ def _rule(
     condition = None if rule.condition is None else step(rule.condition)
     would_hold = rule.condition is None or value_of(plan, rule.condition, values, state) is True
     found: Found = "not reached"
-    if any(rule is tested for tested in account.tested):
-        found = "holds" if rule is account.tested[-1] else "fails"
+    # The rules of a block that were tested are its first ones.
+    if account.tested and rule.index <= account.tested[-1].index:
+        found = "holds" if rule.index == account.tested[-1].index else "fails"
     allows = rule.action.orders if isinstance(rule.action, n.Allow) else None
     answer = None if allows is None or isinstance(allows, n.Const) else step(allows)
     return RuleSteps(rule, found, would_hold, condition, answer)
@@ -124,7 +125,7 @@ def _answer(explanation: Explanation, account: BlockAccount) -> str:
     if not isinstance(action, n.Allow):
         return ""
     orders = value_of(plan, action.orders, values, explanation.state)
-    if orders is None or orders == opinion.orders:
+    if orders in (None, n.ALL_ORDERS, opinion.orders):
         return ""
     target = plan.target
     written, spelled = spell_expression(action.orders, plan), spell_orders(int(orders), target)

@@ -41,7 +41,8 @@ def spell_orders(mask: int, target: n.Target) -> str:
         return "all"
     above = n.ALL_ORDERS & -(2 << target.pmd_order)
     if mask & above == above:
-        return f"all - ({spell_mask(n.ALL_ORDERS & ~mask, target)})"
+        missing = spell_mask(n.ALL_ORDERS & ~mask, target)
+        return f"all - ({missing})" if " | " in missing else f"all - {missing}"
     return spell_mask(mask, target)
 
 
@@ -71,7 +72,7 @@ def spell_expression(expr: n.Expr, plan: n.Plan) -> str:
         case n.Attribute(_, name) | n.Param(_, name) | n.Local(_, name):
             return name
         case n.Arithmetic(_, operator, left, right):
-            return _binary(plan, operator.value, _level(expr), left, right)
+            return _binary(plan, operator.value, _level(expr, plan), left, right)
         case n.Compare(operator, left, right):
             word = spell_operator(operator, left)
             return f"{_within(left, plan, _UNION)} {word} {_within(right, plan, _UNION)}"
@@ -133,10 +134,10 @@ def _binary(plan: n.Plan, operator: str, level: int, left: n.Expr, right: n.Expr
 def _within(expr: n.Expr, plan: n.Plan, level: int) -> str:
     """An operand, in parentheses where it binds less tightly than `level`."""
     text = spell_expression(expr, plan)
-    return text if _level(expr) >= level else f"({text})"
+    return text if _level(expr, plan) >= level else f"({text})"
 
 
-def _level(expr: n.Expr) -> int:
+def _level(expr: n.Expr, plan: n.Plan) -> int:
     match expr:
         case n.Or():
             return _OR
@@ -151,7 +152,8 @@ def _level(expr: n.Expr) -> int:
         case n.Arithmetic(_, operator, _, _):
             return _PRODUCT if operator in _PRODUCTS else _SUM
         case n.Const(type, value) if type.kind is Kind.ORDERS:
-            return _ATOM if value in (0, n.ALL_ORDERS) else _UNION
+            text = spell_orders(int(value), plan.target)
+            return _SUM if " - " in text else _UNION if " | " in text else _ATOM
         case n.Const() | n.Attribute() | n.Param() | n.Local() | n.Highest():
             return _ATOM
         case _:

@@ -15,6 +15,8 @@ __all__ = ["Found", "Questions", "Wish"]
 #: Whether there is an example: yes, no, or the solver does not know.
 Found = Literal["yes", "no", "unknown"]
 
+_STOPPED = ("canceled", "interrupted", "interrupted from keyboard")
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -79,8 +81,9 @@ class Questions:
             return "yes"
         if found == t.z3.unsat:
             return "no"
-        if "interrupt" in self._solver.reason_unknown():
-            # The solver takes Ctrl-C for itself.
+        early = self._deadline - time.monotonic() > left / 10
+        if early and self._solver.reason_unknown() in _STOPPED:
+            # The solver takes Ctrl-C for itself, and says of it what it says of its time limit.
             raise KeyboardInterrupt
         return "unknown"
 

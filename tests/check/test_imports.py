@@ -25,8 +25,17 @@ param least : size = 1G;
 """
 
 
-def check(text: str, *, library: bool = False, **files: str) -> CheckResult:
+def check(text: str, **files: str) -> CheckResult:
     """A policy main.thp checked with other files beside it, `__` in their names for `/`."""
+    return _checked(text, files, library=False)
+
+
+def check_library(text: str, **files: str) -> CheckResult:
+    """The same for a file that may hold definitions only."""
+    return _checked(text, files, library=True)
+
+
+def _checked(text: str, files: dict[str, str], *, library: bool) -> CheckResult:
     contents = {f"{name.replace('__', '/')}.thp": content for name, content in files.items()}
 
     def read(path: str) -> bytes:
@@ -248,11 +257,11 @@ def test_too_many_levels() -> None:
 
 
 def test_a_file_of_definitions_is_checked_but_is_no_policy() -> None:
-    fine = check(COMMON, library=True)
+    fine = check_library(COMMON)
     assert (fine.is_fine, fine.plan, fine.diagnostics) == (True, None, ())
     refused = check(COMMON)
     assert codes(refused)[0] == ("PC0508", "main.thp", 1)
-    broken = check("let x = 3 + 2M;", library=True)
+    broken = check_library("let x = 3 + 2M;")
     assert not broken.is_fine
     assert codes(broken) == [("PC0301", "main.thp", 1)]
 

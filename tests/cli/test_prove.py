@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.commands import ROOT, invoke, run
+from tests.cli.commands import ROOT, command, environment, invoke, run
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.thp"))
 
@@ -213,6 +216,31 @@ def test_what_is_not_settled_in_time_is_unknown(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "unknown  " in result.stdout
     assert " unknown\n" in result.stdout
+
+
+HARD = """policy hard;
+thp {
+    deny when task.uid * task.pid == 9223372021822390277 and task.uid > 1 and task.pid > 1;
+    otherwise pass;
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("solver")
+def test_a_long_proof_can_be_interrupted(tmp_path: Path) -> None:
+    """The solver takes the signal for itself; that must not pass for its time limit."""
+    file = tmp_path / "hard.thp"
+    file.write_text(HARD)
+    arguments = command("prove", str(file), "--timeout", "10min")
+    with subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert (output, errors) == (b"", b"")
 
 
 @pytest.mark.usefixtures("solver")

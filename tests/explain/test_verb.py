@@ -127,7 +127,16 @@ def test_a_let_is_taken_apart_once() -> None:
     shown = text("vma.size=9M", policy=policy)
     assert shown.count("vma.size > 8M = ") == 1
     assert shown.count("as shown") == 1
-    assert "the rule says small, which is 4K | 16K..64K, and of the requested 16K..2M" in shown
+    said = " ".join(shown.split())
+    assert "the rule says 4K | 16K..64K, and of the requested 16K..2M that leaves 16K..64K" in said
+
+
+def test_the_orders_of_an_answer_are_worked_out() -> None:
+    policy = """policy p; let most = orders - pmd;
+        thp { allow (most - 64K) | 4K when event is pagefault; otherwise pass; }"""
+    said = " ".join(text(policy=policy).split())
+    assert "orders - 2M = 16K..2M - 2M = 16K..1M" in said
+    assert "the rule says most - 64K | 4K, which is 4K | 16K..32K | 128K..1M, and of the" in said
 
 
 def test_arithmetic_says_where_it_is_not_that_of_whole_numbers() -> None:
