@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from policyc.cli.common import Terminal, echo, plural, terminal, visible_lines
 from policyc.cli.tables import Column, table
+from policyc.explain.spelling import spell_expression
 from policyc.testing.coverage import Coverage, Tally
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
-from policyc.testing.spelling import spell_expression
 
 __all__ = ["print_annotated", "print_coverage", "print_list", "print_results", "total"]
 

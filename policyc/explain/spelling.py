@@ -72,6 +72,8 @@ def spell_expression(expr: n.Expr, plan: n.Plan) -> str:
         case n.Attribute(_, name) | n.Param(_, name) | n.Local(_, name):
             return name
         case n.Arithmetic(_, operator, left, right):
+            if _is_free(expr):
+                return "memory.free"
             return _binary(plan, operator.value, _level(expr, plan), left, right)
         case n.Compare(operator, left, right):
             word = spell_operator(operator, left)
@@ -149,6 +151,8 @@ def _level(expr: n.Expr, plan: n.Plan) -> int:
             return _UNION
         case n.Difference():
             return _SUM
+        case n.Arithmetic() if _is_free(expr):
+            return _ATOM
         case n.Arithmetic(_, operator, _, _):
             return _PRODUCT if operator in _PRODUCTS else _SUM
         case n.Const(type, value) if type.kind is Kind.ORDERS:
@@ -158,3 +162,13 @@ def _level(expr: n.Expr, plan: n.Plan) -> int:
             return _ATOM
         case _:
             return _COMPARISON
+
+
+def _is_free(expr: n.Expr) -> bool:
+    """Whether it is what `memory.free` stands for."""
+    match expr:
+        case n.Arithmetic(_, operator, n.Attribute(_, limit), n.Attribute(_, usage)):
+            minus = operator is n.ArithmeticOperator.SUBTRACT
+            return minus and (limit, usage) == ("memory.max", "memory.usage")
+        case _:
+            return False

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from policyc.explain.spelling import spell_expression
 from policyc.plan import nodes as n
 from policyc.testing.coverage import Coverage
 from policyc.testing.report import Failure, Report, Result, Verdict
-from policyc.testing.spelling import spell_expression
 
 __all__ = ["document"]
 

@@ -1,4 +1,4 @@
-"""Requests, states, answers and conditions as a policy and `policyc decide` write them."""
+"""Requests, states and answers as a policy and `policyc decide` write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from policyc.hooks.loader import attributes
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import Outcome, State, Values
 from policyc.plan.promises import first_state
-from policyc.plan.types import Kind, Type
+from policyc.plan.types import Kind
 from policyc.runtime.units import spell_value
 from policyc.simulate.explain import spell_mask
 from policyc.syntax.printer import format_string
@@ -18,7 +18,6 @@ from policyc.syntax.printer import format_string
 __all__ = [
     "decide_command",
     "spell_answer",
-    "spell_expression",
     "spell_rule",
     "spell_state",
     "spell_values",
@@ -135,91 +134,3 @@ def spell_rule(plan: n.Plan, rule: n.Rule | None) -> str:
         return "no rule"
     label = f"  ({rule.label})" if rule.label else ""
     return f"{plan.file}:{rule.line}  {rule.text}{label}"
-
-
-# -- conditions
-
-
-def spell_expression(expr: n.Expr, plan: n.Plan) -> str:
-    """An expression of the plan on one line; parts of it that are not simple in parentheses."""
-    if _is_free(expr):
-        return "memory.free"
-    match expr:
-        case n.Const(type, value):
-            return _constant(value, type, plan.target)
-        case n.Attribute(_, name) | n.Param(_, name) | n.Local(_, name):
-            return name
-        case n.Compare(operator, left, right) | n.Arithmetic(_, operator, left, right):
-            return _binary(operator.value, left, right, plan)
-        case n.Union(left, right):
-            return _binary("|", left, right, plan)
-        case n.Difference(left, right):
-            return _binary("-", left, right, plan)
-        case n.And(items):
-            return " and ".join(_simple(item, plan) for item in items)
-        case n.Or(items):
-            return " or ".join(_simple(item, plan) for item in items)
-        case n.Not(item):
-            return f"not {_simple(item, plan)}"
-        case n.Highest(orders):
-            return f"highest({spell_expression(orders, plan)})"
-        case n.Has(value):
-            return f"has {_simple(value, plan)}"
-        case _:
-            return _test(expr, plan)
-
-
-def _is_free(expr: n.Expr) -> bool:
-    """Whether it is what `memory.free` stands for."""
-    match expr:
-        case n.Arithmetic(_, operator, n.Attribute(_, limit), n.Attribute(_, usage)):
-            minus = operator is n.ArithmeticOperator.SUBTRACT
-            return minus and (limit, usage) == ("memory.max", "memory.usage")
-        case _:
-            return False
-
-
-_Test = n.InSet | n.InList | n.UnderSet | n.UnderPath | n.IsPath | n.Contains | n.Overlaps
-
-
-def _test(expr: _Test, plan: n.Plan) -> str:
-    match expr:
-        case n.InSet(value, name):
-            return f"{_simple(value, plan)} in {name}"
-        case n.UnderSet(value, name):
-            return f"{_simple(value, plan)} under {name}"
-        case n.InList(value, members):
-            listed = ", ".join(spell_expression(member, plan) for member in members)
-            return f"{_simple(value, plan)} in {{ {listed} }}"
-        case n.UnderPath(value, path):
-            return f"{_simple(value, plan)} under {_path(plan, path)}"
-        case n.IsPath(value, path):
-            return f"{_simple(value, plan)} == {_path(plan, path)}"
-        case n.Contains(left, right):
-            return _binary("in", left, right, plan)
-        case n.Overlaps(left, right):
-            return _binary("overlaps", left, right, plan)
-
-
-def _constant(value: n.ConstValue, type: Type, target: n.Target) -> str:
-    if type.kind is not Kind.ORDERS:
-        return _spell(value, type.kind, target)
-    if value == n.ALL_ORDERS:
-        return "all"
-    text = spell_mask(int(value), target)
-    return f"({text})" if "|" in text else text
-
-
-def _path(plan: n.Plan, path: int) -> str:
-    return format_string(plan.paths[path].encode("utf-8", "surrogateescape"))
-
-
-def _binary(operator: str, left: n.Expr, right: n.Expr, plan: n.Plan) -> str:
-    return f"{_simple(left, plan)} {operator} {_simple(right, plan)}"
-
-
-def _simple(expr: n.Expr, plan: n.Plan) -> str:
-    text = spell_expression(expr, plan)
-    simple = isinstance(expr, n.Const | n.Attribute | n.Param | n.Local | n.Highest)
-    simple = simple or _is_free(expr)
-    return text if simple else f"({text})"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from policyc.explain.spelling import spell_expression
 from policyc.testing import Coverage
-from policyc.testing.spelling import spell_expression
 from tests.testing.policies import SMALL, ran
 
 
@@ -58,6 +58,12 @@ def test_let_is_counted_once_where_it_is_written():
     coverage = _coverage(text)
     assert coverage.tally().all_outcomes == 4
     assert _lacking(coverage) == [(3, "vma.stack", "never true")]
+
+
+def test_free_memory_is_spelled_as_the_policy_does():
+    text = """policy p; thp { deny when memory.free < 1G; otherwise pass; }
+    test "much" for thp { given memory.free = 4G; expect pass; }"""
+    assert _lacking(_coverage(text)) == [(1, "memory.free < 1G", "never true")]
 
 
 def test_scope_that_does_not_hold_the_request_counts_nothing():
