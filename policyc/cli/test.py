@@ -144,6 +144,7 @@ def command(
         examples_count=coverage == "all",
     )
     policies = [_read(file, target) for file in _files(places)]
+    _keep_out_of_the_way()
     unusable = [policy.file for policy in policies if policy.failed]
     ran = _run(policies, options, coverage, listing=listing)
     reports = [report for _, report in ran.reports]
@@ -181,6 +182,15 @@ class _Ran:
 
     reports: list[tuple[_Policy, Report]]
     everything: dict[str, Coverage] | None
+
+
+def _keep_out_of_the_way() -> None:
+    """Have hypothesis put what it remembers of modules into the cache, not beside the policies."""
+    from policyc.syntax.tables import cache_directory
+
+    directory = cache_directory()
+    if directory is not None:
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(directory / "hypothesis"))
 
 
 def _wanted(text: str | None) -> Callable[[str], bool]:

@@ -13,6 +13,12 @@ from tests.cli.commands import ROOT, invoke, run
 from tests.testing.policies import SMALL
 
 
+@pytest.fixture(autouse=True)
+def storage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable that the command sets is as it was afterwards."""
+    monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(tmp_path_factory.mktemp("storage")))
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.thp"
@@ -146,6 +152,14 @@ def test_hypothesis_is_not_imported_for_tests_alone(small: Path):
     assert result.returncode == 0
     assert b"policyc.testing.runner" in result.stderr
     assert b"hypothesis" not in result.stderr
+
+
+def test_nothing_is_left_beside_the_policies(small: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HYPOTHESIS_STORAGE_DIRECTORY", raising=False)
+    monkeypatch.chdir(small.parent)
+    result = run("test", "small.thp", "--examples", "50")
+    assert result.returncode == 0
+    assert sorted(path.name for path in small.parent.iterdir()) == ["small.thp"]
 
 
 def test_shipped_examples_keep_what_they_promise():

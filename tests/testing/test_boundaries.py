@@ -36,10 +36,8 @@ CASES = {
         ("orders = all", "vma.size = 18446744073709547519B"),
     ),
     "several at once": (
-        (
-            'allow pmd when vma.size == 8M and task.comm == "redis" and cgroup == "/a/b"\n'
-            "and event is khugepaged; otherwise deny;"
-        ),
+        """allow pmd when vma.size == 8M and task.comm == "redis"
+            and cgroup == "/a/b" and event is khugepaged; otherwise deny;""",
         "result == none",
         (
             "orders = all",
