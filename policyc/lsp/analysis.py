@@ -9,10 +9,14 @@ from functools import cached_property
 from lsprotocol import types
 
 from policyc.check import CheckResult
+from policyc.diagnostics.model import Diagnostics
 from policyc.lsp.lines import Lines
 from policyc.lsp.outline import Outline, Role, outline
 from policyc.lsp.scan import Token, TokenKind, scan
 from policyc.plan.nodes import Target
+from policyc.source import Source
+from policyc.syntax.parser import parse
+from policyc.syntax.tree import PolicyFile
 
 __all__ = ["Analysis"]
 
@@ -56,6 +60,13 @@ class Analysis:
         start = self.text.rfind("\n", 0, self._known[-1].end) + 1 if self._known else 0
         kept = bisect_left([token.start for token in self._known], start)
         return [*self._known[:kept], *scan(self.text, start)]
+
+    @cached_property
+    def tree(self) -> tuple[Source, PolicyFile | None]:
+        """The text as the parser has it, without a tree if it has errors."""
+        source, diagnostics = Source("", self.text), Diagnostics()
+        tree = parse(source, diagnostics)
+        return source, None if diagnostics.has_errors else tree
 
     @cached_property
     def outline(self) -> Outline:

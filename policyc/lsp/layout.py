@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from policyc.diagnostics.model import Diagnostics
 from policyc.lsp.analysis import Analysis
-from policyc.source import Source
 from policyc.syntax.formatter import format_source
-from policyc.syntax.parser import parse
 
 __all__ = ["LayoutRefusedError", "laid_out"]
 
@@ -19,9 +16,8 @@ class LayoutRefusedError(Exception):
 
 def laid_out(document: Analysis) -> list[types.TextEdit]:
     """The edits that give a document its canonical form; none if it has it."""
-    source, diagnostics = Source("", document.text), Diagnostics()
-    tree = parse(source, diagnostics)
-    if tree is None or diagnostics.has_errors:
+    source, tree = document.tree
+    if tree is None:
         raise LayoutRefusedError("a policy with syntax errors is not laid out")
     text = format_source(source, tree)
     if text == document.text:
