@@ -99,7 +99,9 @@ class _Checker:
         self._check_hook(hook)
         if typed is None:
             return []
-        text = _on_one_line(item.condition.span)
+        # The span of an expression ends before the parentheses that close around its end.
+        source, start = item.span.source, item.hook.span.end
+        text = _on_one_line(Span(source, start, item.span.end)).lstrip(": ")
         return [c.Property(_title(item.name), hook, typed.expr, item.span.line, text)]
 
     def _check_hook(self, hook: n.HookName) -> None:

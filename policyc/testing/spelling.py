@@ -92,7 +92,8 @@ def decide_command(
     plan: n.Plan, hook: n.HookName, names: Iterable[str], values: Values, state: State
 ) -> str:
     """The command that explains the answer to a request, for a shell."""
-    words = ["policyc", "decide", plan.file, "--hook", hook.value]
+    file = "-" if plan.file == "<stdin>" else plan.file
+    words = ["policyc", "decide", file, "--hook", hook.value]
     if plan.target.page_size != n.Target().page_size:
         words += ["--page-size", f"{plan.target.page_size >> 10}K"]
     if plan.target.pmd_order != (plan.target.page_size // 8).bit_length() - 1:

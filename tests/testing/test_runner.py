@@ -50,6 +50,11 @@ def test_property_shows_the_smallest_request():
     assert failure.line == 18
 
 
+def test_property_is_quoted_whole():
+    text = 'policy p; thp { otherwise allow all; } property "x" for thp: not (pmd in result);'
+    assert ran(text).results[0].failures[0].text == "not (pmd in result)"
+
+
 def test_stop_at_the_first_failure():
     report = ran(SMALL.replace("expect allow pmd", "expect deny"), stop=True)
     assert [result.verdict for result in report.results] == [Verdict.FAILED]
