@@ -4,7 +4,6 @@ set -eu
 cd "$(dirname "$0")/.."
 
 policy=examples/fleet.thp
-trace=examples/traces/mixed.jsonl
 output=build/demo
 
 say() {
@@ -38,5 +37,8 @@ say "And a database, asked whether NUMA balancing is on for it:"
 run policyc decide "$policy" --hook numa \
     cgroup=/kubepods/db/main task.comm=postgres node.count=2
 
-say "Replay a recorded trace through it."
-run policyc simulate "$policy" --trace "$trace"
+say "Does it keep what its tests and properties say?"
+run policyc test "$policy"
+
+say "What would it do to a host, beside the stock settings?"
+run policyc simulate "$policy" --cgroups 0
