@@ -85,17 +85,24 @@ def test_what_is_compared() -> None:
         policy_run(figures(memory=4 * GIB, fault=2e-6, pressure=3.0)),
         column("never", run("never", figures(memory=4 * GIB, fault=2.1e-6, pressure=3.5))),
         column("madvise", run("madvise")),
-        column(
-            "always", run("always", figures(memory=5 * GIB, fault=4e-6, pressure=9, oom_kill=2))
-        ),
+        column("always", run("always", figures(memory=5 * GIB, fault=4e-6, pressure=9))),
     )
     lines = verdict(made)
     assert len(lines) == 3
     assert lines[1] == (
         "compared with always: 20.0% less memory, as fast, p99 of page faults 2.00 us instead of "
-        "4.00 us, pressure 3.0% instead of 9.0%, no OOM kill instead of 2"
+        "4.00 us, pressure 3.0% instead of 9.0%, no OOM kill"
     )
     assert lines[2] == "compared with never: the same memory, as fast, no OOM kill"
+
+
+def test_memory_and_speed_of_who_was_killed_are_not_compared() -> None:
+    made = report(
+        policy_run(figures(memory=4 * GIB)),
+        column("always", run("always", figures(memory=GIB // 1024, oom_kill=2))),
+        column("never", run("never", figures(memory=4 * GIB))),
+    )
+    assert "compared with always: no OOM kill instead of 2" in verdict(made)
 
 
 def test_a_policy_that_only_balances_is_compared_with_numa_settings() -> None:

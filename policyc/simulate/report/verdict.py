@@ -159,6 +159,9 @@ class _Judge:
         return "; ".join(parts)
 
     def _compared(self, policy: Column, other: Column) -> str:
+        if _killed(policy) != _killed(other):
+            # Who is killed uses no memory and does no work: the rest says nothing.
+            return f"{_kills(policy)} instead of {_killed(other):g}"
         parts = [str(self._change(policy, other))]
         for name, what in (
             ("access_p99_seconds", "accesses"),
@@ -171,8 +174,7 @@ class _Judge:
         ours, theirs = (each.mean(FIGURES["pressure_some"].read) for each in (policy, other))
         if abs(ours - theirs) >= _POINT:
             parts.append(f"pressure {ours:.1f}% instead of {theirs:.1f}%")
-        killed = f" instead of {_killed(other):g}" if _killed(other) else ""
-        return ", ".join([*parts, _kills(policy) + killed])
+        return ", ".join([*parts, _kills(policy)])
 
     def _among(self, baselines: Sequence[Column]) -> tuple[str, ...]:
         """Without a policy: the extremes of the baselines."""
