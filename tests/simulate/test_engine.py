@@ -199,3 +199,18 @@ def test_time_in_the_kernel_is_time_that_threads_do_not_have() -> None:
     ended = engine.workers[0].process.ended
     assert ended is not None
     assert math.isclose(ended / SECOND, 6.0, rel_tol=0.02)
+
+
+def test_shared_memory_stays_with_who_is_left_when_the_first_is_killed() -> None:
+    """It is charged on, and told of the cgroup of the one that still maps it."""
+    shared = {"kind": "shmem", "share": "buffers", "size": 16 * MIB}
+    limit = (spec.Cgroup(path="/a", memory_max=32 * MIB, swap_max=0),)
+    greedy = replace(process(fill(), name="greedy", cgroup="/a", **shared), oom_score_adj=1000)
+    heap = spec.Vma(name="more", size=64 * MIB)
+    more = Phase(pattern=Pattern.SEQUENTIAL, vma="more", passes=1)
+    greedy = replace(greedy, vmas=(*greedy.vmas, heap), phases=(*greedy.phases, more))
+    calm = process(fill(), sleep(5 * SECOND), name="calm", cgroup="/a", **shared)
+    result = run(machine("never"), greedy, calm, cgroups=limit)
+    assert result.process_seconds["greedy"] == -1.0
+    assert result.total.memory_bytes == 16 * MIB
+    assert sum(result.total.bytes_by_node) == 16 * MIB

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from policyc.simulate.model import folios
-from policyc.simulate.model.area import LARGEST, SWAPPED, Area
+from policyc.simulate.model.area import LARGEST, SWAPPED
+from policyc.simulate.model.exit import end_process
 from policyc.simulate.model.host import UNLIMITED, CgroupState, Host, ProcessState
 
 __all__ = ["badness", "kill", "page_tables", "total_pages"]
@@ -64,11 +64,8 @@ def kill(host: Host, cgroup: CgroupState | None) -> ProcessState | None:
         return None
     worst.cgroup.count("oom_kill")
     worst.killed = True
-    worst.alive = worst.running = False
     worst.ended = host.now
-    for area in list(worst.areas.values()):
-        if not _mapped_elsewhere(host, worst, area):
-            _unmap(host, area)
+    end_process(host, worst)
     return worst
 
 
@@ -78,22 +75,3 @@ def _candidates(host: Host, cgroup: CgroupState | None) -> Iterator[ProcessState
         return
     for each in cgroup.below():
         yield from (process for process in each.processes if process.alive)
-
-
-def _mapped_elsewhere(host: Host, process: ProcessState, area: Area) -> bool:
-    """Whether a shmem object stays because another process maps it."""
-    if not area.vma.share:
-        return False
-    return any(
-        area is other
-        for each in host.living()
-        if each is not process
-        for other in each.areas.values()
-    )
-
-
-def _unmap(host: Host, area: Area) -> None:
-    folios.release(host, area, np.arange(area.first, area.end))
-    area.streams.clear()
-    area.version += 1
-    area.freed = True

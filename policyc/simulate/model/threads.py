@@ -11,6 +11,7 @@ import numpy as np
 from policyc.simulate.model import folios, khugepaged
 from policyc.simulate.model.access import Access, access_of
 from policyc.simulate.model.area import LARGEST, Area, Bools, Pages
+from policyc.simulate.model.exit import end_process
 from policyc.simulate.model.faults import touch
 from policyc.simulate.model.fork import fork
 from policyc.simulate.model.host import ProcessState
@@ -120,17 +121,8 @@ class Worker:
 
     def exit(self) -> None:
         """Free all it has."""
-        process = self.process
         self._drop_stream()
-        process.alive = process.running = False
-        for area in process.areas.values():
-            heirs = [p for p in self.host.living() if area in p.areas.values()]
-            if heirs:
-                if area.process is process:
-                    _inherit(area, heirs[0])
-                continue
-            folios.release(self.host, area, np.arange(area.first, area.end))
-            area.freed = True
+        end_process(self.host, self.process)
 
     def _next(self, end: int) -> None:
         self._drop_stream()
@@ -199,8 +191,7 @@ class Worker:
         rate = phase.threads / max(busy, 1e-3) * SECOND
         if phase.rate is not None:
             rate = min(rate, phase.rate)
-        if stream.rate != rate:
-            stream.rate = rate
+        stream.rate = rate
         time = self.left
         if self.until is not None:
             time = min(time, max(0.0, self.until - (end - self.left)))
@@ -213,12 +204,10 @@ class Worker:
             self.end(end - round(max(0.0, self.left)))
             return
         self.faulting = bill / count if count else self.faulting
-        if over or phase.rate is None:
-            used = count * each / phase.threads
-            used = max(used, count / phase.rate * SECOND if phase.rate else 0.0)
-        else:
-            used = time
-        used = used if count else time
+        used = time
+        if count and (over or phase.rate is None):
+            waited = count / phase.rate * SECOND if phase.rate else 0.0
+            used = max(count * each / phase.threads, waited)
         self.left -= used + bill / phase.threads
         process.cpu_time += count * (access.mean + phase.work) + bill
         process.touches += count
@@ -296,9 +285,3 @@ class Worker:
             if area.cow_count and area.cow is not None:
                 changes |= area.cow[pages]
         return changes
-
-
-def _inherit(area: Area, heir: ProcessState) -> None:
-    """A shmem object stays, and so does its charge, while somebody maps it."""
-    if heir.cgroup is area.process.cgroup:
-        area.process = heir
