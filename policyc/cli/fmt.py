@@ -11,11 +11,9 @@ from policyc.cli.common import (
     FINE,
     MISSING,
     NO,
-    USAGE,
     Failure,
     echo,
     plural,
-    reason,
     show_diagnostics,
     terminal,
     visible_lines,
@@ -57,12 +55,12 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
       1  syntax errors; with --check or --diff: something would change
       2  wrong usage, or a file that cannot be read or written
     """
-    from policyc.cli.files import read_policy, write_files
+    from policyc.cli.files import policy_files, read_policy, write_files
 
     if not files:
         raise click.UsageError("Missing argument 'FILE|DIR...'.")
     code, changed = FINE, 0
-    paths = _paths(files)
+    paths = policy_files(files)
     for file in paths:
         data, name = read_policy(file)
         text, errors = formatted(data, name)
@@ -87,24 +85,6 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
     if check and changed:
         echo(f"{plural(changed, 'file')} would be formatted, of {len(paths)}", err=True)
     return code
-
-
-def _paths(files: tuple[str, ...]) -> list[str]:
-    """The files, and those in the directories, each once."""
-    found: list[str] = []
-    for file in files:
-        path = Path(file)
-        try:
-            if file != "-" and path.is_dir():
-                inside = sorted(str(inner) for inner in path.rglob("*.thp") if inner.is_file())
-                if not inside:
-                    raise Failure(f"{file} has no *.thp", USAGE)
-                found += inside
-                continue
-        except (OSError, ValueError) as error:
-            raise Failure(f"cannot read {file}: {reason(error)}", USAGE) from None
-        found.append(file)
-    return list(dict.fromkeys(found))
 
 
 def formatted(data: bytes, name: str) -> tuple[str | None, tuple[Diagnostic, ...]]:

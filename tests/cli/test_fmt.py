@@ -93,7 +93,7 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 def test_a_directory_without_policies_is_wrong_usage(tmp_path: Path) -> None:
     result = invoke("fmt", str(tmp_path))
     assert result.exit_code == 2
-    assert "has no *.thp" in result.stderr
+    assert "there is no policy (*.thp)" in result.stderr
 
 
 def test_the_examples_are_formatted() -> None:
