@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -114,13 +113,16 @@ def command(  # noqa: PLR0917 - click passes them by name
     if fix and _STANDARD_INPUT in files:
         raise click.UsageError("--fix changes files, and '-' is none.")
     target = target_of(page_size, pmd_order)
-    from policyc.cli.files import policy_files, read_policy
+    from policyc.cli.files import policy_files, read_policy, replace_file
 
     texts = [read_policy(file) for file in policy_files(files)]
     from policyc.lint import lint_files
 
     linted = lint_files(texts, profiles=profiles, target=target, codes=codes, fix=fix)
-    _write({each.name: each.data for each in linted if each.applied})
+    before = {name: data for data, name in texts}
+    for each in linted:
+        if each.applied:
+            replace_file(each.name, before[each.name], each.data)
     if style == "json":
         _print_json(linted)
     elif style == "sarif":
@@ -131,15 +133,6 @@ def command(  # noqa: PLR0917 - click passes them by name
     else:
         _print_text(linted, style)
     return NO if any(each.result.findings for each in linted) else FINE
-
-
-def _write(changed: dict[str, bytes]) -> None:
-    """Replace each file that was fixed in one step."""
-    from policyc.cli.files import write_files
-
-    for name, data in changed.items():
-        path = Path(name)
-        write_files(path.parent, {path.name: data})
 
 
 def _print_text(linted: Sequence[Linted], style: str) -> None:
