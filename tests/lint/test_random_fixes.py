@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -55,7 +56,7 @@ def in_two(file: t.PolicyFile, random: Random) -> Files:
     }
 
 
-def _with(file: t.PolicyFile, items: list[t.Item]) -> t.PolicyFile:
+def _with(file: t.PolicyFile, items: Sequence[t.Item]) -> t.PolicyFile:
     return replace(file, items=tuple(items))
 
 
