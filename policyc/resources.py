@@ -1,4 +1,4 @@
-"""Finds the grammar, the templates and the examples, in a checkout and in an installed wheel."""
+"""Finds the grammar, the templates, the examples and the pages of codes, wherever it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_path(kind: str) -> Path:
-    """The directory of one kind of resource: `grammar`, `templates` or `examples`.
+    """The directory of one kind of resource: `grammar`, `docs/lint` and so on.
 
     A wheel carries them in the package; in a checkout they stand next to it. The
     checkout is recognised by its pyproject.toml, so that a directory which happens to

@@ -64,11 +64,13 @@ def check_text(
         imports, is_library = linked.files, library and linked.file.name is None
         with suppress(_StopError):
             if is_library:
-                _check_library(linked, target or n.Target(), diagnostics)
-                return CheckResult(None, diagnostics.sorted(name), (), imports, True)
-            plan, blocks = _check_file(linked, profiles, target or n.Target(), diagnostics)
+                used = _check_library(linked, target or n.Target(), diagnostics)
+                found = diagnostics.sorted(name)
+                return CheckResult(None, found, (), imports, True, linked.file, used)
+            plan, blocks, used = _check_file(linked, profiles, target or n.Target(), diagnostics)
             if not diagnostics.has_errors:
-                return CheckResult(plan, diagnostics.sorted(name), tuple(blocks), imports)
+                found = diagnostics.sorted(name)
+                return CheckResult(plan, found, tuple(blocks), imports, False, linked.file, used)
         return CheckResult(None, diagnostics.sorted(name), (), imports)
     return CheckResult(None, diagnostics.sorted(name))
 
@@ -112,11 +114,14 @@ def _declared(
     return declarations, expressions, set_definitions(declarations)
 
 
-def _check_library(linked: Linked, target: n.Target, diagnostics: Diagnostics) -> None:
-    """A file of definitions, in which others use what is declared."""
-    _declared(linked, target, diagnostics)
+def _check_library(linked: Linked, target: n.Target, diagnostics: Diagnostics) -> frozenset[str]:
+    """A file of definitions, in which others use what is declared; what it uses itself."""
+    declarations, _, _ = _declared(linked, target, diagnostics)
+    declarations.use_what_lets_need()
+    report_unused_imports(linked.brought, declarations)
     if diagnostics.has_errors:
         raise _StopError
+    return frozenset(declarations.used)
 
 
 def _check_file(
@@ -124,7 +129,7 @@ def _check_file(
     profile_names: Sequence[str] | None,
     target: n.Target,
     diagnostics: Diagnostics,
-) -> tuple[n.Plan, list[CheckedBlock]]:
+) -> tuple[n.Plan, list[CheckedBlock], frozenset[str]]:
     file = linked.file
     declarations, expressions, sets = _declared(linked, target, diagnostics)
     blocks = _blocks(file, declarations, expressions)
@@ -142,7 +147,8 @@ def _check_file(
         raise _StopError
     check_profiles(blocks, combine, host, chosen, declarations.let_exprs, diagnostics)
     plan = lower(file, declarations, sets, blocks, combine, host)
-    return replace(plan, tests=tests, properties=properties), blocks
+    whole = replace(plan, tests=tests, properties=properties)
+    return whole, blocks, frozenset(declarations.used)
 
 
 def _blocks(

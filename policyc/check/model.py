@@ -136,7 +136,8 @@ class CheckResult:
 
     `blocks` are what the plan was made of, with their places in the text. `imports` are the
     other files that were read. A file of definitions has no plan; `is_library` says that it
-    is one.
+    is one. `file` has the definitions of all files by their names in the plan, and `used` are
+    those names that something refers to; both only if there are no errors.
     """
 
     plan: n.Plan | None
@@ -144,6 +145,8 @@ class CheckResult:
     blocks: tuple[CheckedBlock, ...] = ()
     imports: tuple[str, ...] = ()
     is_library: bool = False
+    file: t.PolicyFile | None = None
+    used: frozenset[str] = frozenset()
 
     @property
     def is_fine(self) -> bool:

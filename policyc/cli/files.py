@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from policyc.cli.common import USAGE, Failure, reason
 
-__all__ = ["STANDARD_INPUT", "read_policy", "write_files"]
+__all__ = ["STANDARD_INPUT", "policy_files", "read_policy", "replace_file", "write_files"]
 
 #: What diagnostics call a policy that was read from standard input.
 STANDARD_INPUT = "<stdin>"
@@ -33,6 +33,41 @@ def read_policy(file: str) -> tuple[bytes, str]:
         raise Failure(f"cannot read {name}: {reason(error)}", USAGE) from None
 
 
+def policy_files(files: Sequence[str]) -> list[str]:
+    """The files, with the policies (*.thp) below a directory in its place; each file once.
+
+    A link below a directory that leads out of it is passed over. What cannot be read, or a
+    directory without a policy, ends the run.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        try:
+            is_directory = file != "-" and Path(file).is_dir()
+            inside = _below(file) if is_directory else [file]
+        except (OSError, ValueError) as error:
+            named = getattr(error, "filename", None) or file
+            raise Failure(f"cannot read {named}: {reason(error)}", USAGE) from None
+        if not inside:
+            raise Failure(f"there is no policy (*.thp) in {file}", USAGE)
+        for path in inside:
+            found.setdefault(path if path == "-" else os.path.realpath(path), path)
+    return list(found.values())
+
+
+def _below(directory: str) -> list[str]:
+    """The policies below a directory, files in the place of links to them."""
+    top = Path(directory).resolve()
+    found: list[Path] = []
+    for parent, _, names in os.walk(directory, onerror=_fail):
+        found += [Path(parent) / name for name in names if name.endswith(".thp")]
+    there = [path for path in found if path.is_file() and path.resolve().is_relative_to(top)]
+    return [str(path) for path in sorted(there, key=lambda path: (path.is_symlink(), path))]
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
 def write_files(directory: Path, contents: Mapping[str, bytes]) -> list[Path]:
     """Write files so that each is either as it was or complete, whatever happens.
 
@@ -46,7 +81,7 @@ def write_files(directory: Path, contents: Mapping[str, bytes]) -> list[Path]:
             path = _destination(directory / name)
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             pending.append((temporary, path))
-            _write(temporary, data, _mode(path))
+            _write(temporary, data, _status(path))
         for temporary, path in pending:
             temporary.replace(path)
         _sync_directory(directory)
@@ -61,6 +96,21 @@ def write_files(directory: Path, contents: Mapping[str, bytes]) -> list[Path]:
     return [directory / name for name in contents]
 
 
+def replace_file(name: str, old: bytes, new: bytes) -> None:
+    """Give a file that was read new contents, if it still has the old ones and may be written."""
+    path = Path(name)
+    try:
+        is_open = os.access(path, os.W_OK) and path.stat().st_mode & 0o222
+        now = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Failure(f"cannot write {name}: {reason(error)}", USAGE) from None
+    if not is_open:
+        raise Failure(f"cannot write {name}: it is read-only", USAGE)
+    if now != old:
+        raise Failure(f"cannot write {name}: it has changed since it was read", USAGE)
+    write_files(path.parent, {path.name: new})
+
+
 def _destination(path: Path) -> Path:
     """The file itself where the name is that of a link to it."""
     if path.is_dir():
@@ -68,21 +118,23 @@ def _destination(path: Path) -> Path:
     return path.resolve() if path.is_symlink() else path
 
 
-def _mode(path: Path) -> int | None:
-    """The permissions of a file that is there, None for a new one."""
+def _status(path: Path) -> os.stat_result | None:
+    """Whose a file is and who may do what with it, None for a new one."""
     try:
-        return path.stat().st_mode & 0o777
+        return path.stat()
     except FileNotFoundError:
         return None
 
 
-def _write(path: Path, data: bytes, mode: int | None) -> None:
+def _write(path: Path, data: bytes, status: os.stat_result | None) -> None:
     new = 0o777 if path.name.endswith(f".sh.{os.getpid()}.tmp") else 0o666
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, new)
     try:
-        if mode is not None:
-            os.fchmod(descriptor, mode)
+        if status is not None:
+            with contextlib.suppress(PermissionError):  # only root may give files away
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, status.st_mode & 0o777)
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(data)
         os.fsync(descriptor)

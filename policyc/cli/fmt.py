@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +10,9 @@ from policyc.cli.common import (
     FINE,
     MISSING,
     NO,
-    USAGE,
     Failure,
     echo,
     plural,
-    reason,
     show_diagnostics,
     terminal,
     visible_lines,
@@ -38,11 +35,12 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
 
     Indentation, spaces, line ends and brackets become the same everywhere; comments stay, and
     so do empty lines between statements, one of several. The meaning never changes, and
-    formatting twice is formatting once. A directory stands for all *.thp below it; `-` reads
-    standard input and writes standard output.
+    formatting twice is formatting once. A directory stands for all *.thp below it, without
+    links that lead out of it; `-` reads standard input and writes standard output.
 
     A file with syntax errors is left as it is, and they are reported. A file is written whole
-    or not at all.
+    or not at all, and not if it is read-only or has changed meanwhile. What is wrong with one
+    file keeps none of the others from being formatted.
 
     \b
     Examples:
@@ -57,54 +55,50 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
       1  syntax errors; with --check or --diff: something would change
       2  wrong usage, or a file that cannot be read or written
     """
-    from policyc.cli.files import read_policy, write_files
+    from policyc.cli.files import policy_files
 
     if not files:
         raise click.UsageError("Missing argument 'FILE|DIR...'.")
-    code, changed = FINE, 0
-    paths = _paths(files)
+    codes: set[int] = {FINE}
+    changed = 0
+    paths = policy_files(files)
     for file in paths:
-        data, name = read_policy(file)
-        text, errors = formatted(data, name)
-        if text is None:
-            show_diagnostics(errors, "full", err=True)
-            code = NO
+        try:
+            is_same = _format(file, check=check, diff=diff)
+        except Failure as failure:
+            if len(paths) == 1:
+                raise
+            failure.show()
+            codes.add(failure.exit_code)
             continue
-        is_same = text.encode("utf-8", "surrogatepass") == data
-        changed += not is_same
-        if diff and not is_same:
-            _print_diff(data, text, name)
-        elif check and not is_same:
-            echo(f"{visible_lines(name)}: would be formatted")
-        elif file == "-" and not check and not diff:
-            click.echo(text, nl=False)
-        elif not is_same and not check and not diff:
-            path = Path(file)
-            write_files(path.parent, {path.name: text.encode()})
-            echo(f"{visible_lines(name)}: formatted")
-    if check or diff:
-        code = NO if changed else code
+        changed += is_same is False
+        if is_same is None or (not is_same and (check or diff)):
+            codes.add(NO)
     if check and changed:
         echo(f"{plural(changed, 'file')} would be formatted, of {len(paths)}", err=True)
-    return code
+    return max(codes)
 
 
-def _paths(files: tuple[str, ...]) -> list[str]:
-    """The files, and those in the directories, each once."""
-    found: list[str] = []
-    for file in files:
-        path = Path(file)
-        try:
-            if file != "-" and path.is_dir():
-                inside = sorted(str(inner) for inner in path.rglob("*.thp") if inner.is_file())
-                if not inside:
-                    raise Failure(f"{file} has no *.thp", USAGE)
-                found += inside
-                continue
-        except (OSError, ValueError) as error:
-            raise Failure(f"cannot read {file}: {reason(error)}", USAGE) from None
-        found.append(file)
-    return list(dict.fromkeys(found))
+def _format(file: str, *, check: bool, diff: bool) -> bool | None:
+    """Do what was asked for with a file: whether it is as it should be, None if none can tell."""
+    from policyc.cli.files import read_policy, replace_file
+
+    data, name = read_policy(file)
+    text, errors = formatted(data, name)
+    if text is None:
+        show_diagnostics(errors, "full", err=True)
+        return None
+    new = text.encode("utf-8", "surrogatepass")
+    if diff and new != data:
+        _print_diff(data, text, name)
+    elif check and new != data:
+        echo(f"{visible_lines(name)}: would be formatted")
+    elif file == "-" and not check and not diff:
+        click.echo(new, nl=False)
+    elif new != data and not check and not diff:
+        replace_file(file, data, new)
+        echo(f"{visible_lines(name)}: formatted")
+    return new == data
 
 
 def formatted(data: bytes, name: str) -> tuple[str | None, tuple[Diagnostic, ...]]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from policyc.cli.common import (
     FINE,
     NO,
-    USAGE,
-    Failure,
     NameList,
     diagnostics_format,
     echo,
     emit_json,
     flattened,
     profile_option,
-    reason,
     show_diagnostics,
     target_of,
     target_options,
@@ -28,21 +24,11 @@ from policyc.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from policyc.diagnostics.model import Diagnostic
+    from policyc.lint import Linted
 
 __all__ = ["command"]
 
 _STANDARD_INPUT = "-"
-
-
-class _Linted(NamedTuple):
-    """What became of one file."""
-
-    name: str
-    findings: Sequence[Diagnostic]
-    checked: bool
-    allowed: int
-    fixed: int
 
 
 def _code_names() -> Sequence[str]:
@@ -96,7 +82,10 @@ def command(  # noqa: PLR0917 - click passes them by name
     `check` says what is wrong with a policy; `lint` says where a policy that is right will
     surprise: settings that defeat it, answers that shut out more than they say, rules in an
     order that hardly helps. docs/lint has a page for each rule. Of a directory, every
-    *.thp below it is read. A policy with errors is not linted; its errors are shown.
+    *.thp below it is read, but through no link that leads out of it. A policy with errors is
+    not linted; its errors are shown. A file that is imported is judged too, once, by what can
+    be said of definitions; `--fix` changes only files that are named, or below a directory
+    that is.
 
     A comment with a reason accepts a finding: `# lint: allow PL004 only this cgroup maps it`,
     on the line of the statement or on the one above.
@@ -124,92 +113,62 @@ def command(  # noqa: PLR0917 - click passes them by name
     if fix and _STANDARD_INPUT in files:
         raise click.UsageError("--fix changes files, and '-' is none.")
     target = target_of(page_size, pmd_order)
-    from policyc.cli.files import read_policy
+    from policyc.cli.files import policy_files, read_policy, replace_file
 
-    texts = [read_policy(file) for file in _policies(files)]
-    from policyc.lint import fix_text, lint_text
+    texts = [read_policy(file) for file in policy_files(files)]
+    from policyc.lint import lint_files
 
-    linted: list[_Linted] = []
-    changed: dict[str, bytes] = {}
-    for data, name in texts:
-        applied = 0
-        if fix:
-            done = fix_text(data, name, profiles=profiles, target=target, codes=codes)
-            result, applied = done.left, done.applied
-            if applied:
-                changed[name] = done.data
-        else:
-            result = lint_text(data, name, profiles=profiles, target=target, codes=codes)
-        linted.append(_Linted(name, result.findings, result.checked, len(result.allowed), applied))
-    _write(changed)
+    linted = lint_files(texts, profiles=profiles, target=target, codes=codes, fix=fix)
+    before = {name: data for data, name in texts}
+    for each in linted:
+        if each.applied:
+            replace_file(each.name, before[each.name], each.data)
     if style == "json":
         _print_json(linted)
     elif style == "sarif":
         from policyc.diagnostics.sarif import render_sarif
 
-        click.echo(render_sarif([item for each in linted for item in each.findings]))
+        findings = [item for each in linted for item in each.result.findings]
+        click.echo(render_sarif(findings))
     else:
         _print_text(linted, style)
-    return NO if any(each.findings for each in linted) else FINE
+    return NO if any(each.result.findings for each in linted) else FINE
 
 
-def _policies(files: Sequence[str]) -> list[str]:
-    """The files, with the policies below a directory in its place; each once."""
-    found: list[str] = []
-    for file in files:
-        path = Path(file)
-        if file == _STANDARD_INPUT or not path.is_dir():
-            found.append(file)
-            continue
-        try:
-            below = sorted(str(policy) for policy in path.rglob("*.thp") if policy.is_file())
-        except OSError as error:
-            raise Failure(f"cannot read {file}: {reason(error)}", USAGE) from None
-        if not below:
-            raise Failure(f"there is no policy (*.thp) in {file}", USAGE)
-        found += below
-    return list(dict.fromkeys(found))
-
-
-def _write(changed: dict[str, bytes]) -> None:
-    """Replace each file that was fixed in one step."""
-    from policyc.cli.files import write_files
-
-    for name, data in changed.items():
-        path = Path(name)
-        write_files(path.parent, {path.name: data})
-
-
-def _print_text(linted: Sequence[_Linted], style: str) -> None:
+def _print_text(linted: Sequence[Linted], style: str) -> None:
     from policyc.diagnostics.render import summary
 
     for each in linted:
-        show_diagnostics(each.findings, style, err=False)
-        said = summary(each.findings) if each.findings else "ok"
-        if each.fixed:
-            said += f", {each.fixed} fix{'' if each.fixed == 1 else 'es'} applied"
-        if each.allowed:
-            said += f", {each.allowed} allowed by comments"
+        findings = each.result.findings
+        if each.imported and not findings:
+            continue
+        show_diagnostics(findings, style, err=False)
+        said = summary(findings) if findings else "ok"
+        if each.applied:
+            said += f", {each.applied} fix{'' if each.applied == 1 else 'es'} applied"
+        if each.result.allowed:
+            said += f", {len(each.result.allowed)} allowed by comments"
         echo(f"{visible_lines(each.name)}: {said}")
     if len(linted) > 1:
-        everything = [item for each in linted for item in each.findings]
+        everything = [item for each in linted for item in each.result.findings]
         echo(f"{len(linted)} files: {summary(everything)}")
 
 
-def _print_json(linted: Sequence[_Linted]) -> None:
+def _print_json(linted: Sequence[Linted]) -> None:
     """One document: what became of each file, and the diagnostics of all of them."""
     import json
 
     from policyc.diagnostics.render import render_json
 
-    document = json.loads(render_json([item for each in linted for item in each.findings]))
+    document = json.loads(render_json([d for each in linted for d in each.result.findings]))
     files = [
         {
             "file": each.name,
-            "checked": each.checked,
-            "findings": len(each.findings),
-            "allowed": each.allowed,
-            "fixed": each.fixed,
+            "imported": each.imported,
+            "checked": each.result.checked,
+            "findings": len(each.result.findings),
+            "allowed": len(each.result.allowed),
+            "fixed": each.applied,
         }
         for each in linted
     ]

@@ -148,6 +148,7 @@ _LINT_WARNINGS = {
     "PL018": "pressure is looked at too late",
     "PL020": "comparison with true or false",
     "PL021": "lint comment without effect",
+    "PL023": "import is never used",
 }
 
 _LINT_NOTES = {

@@ -9,33 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from policyc.check import check_text
+from policyc.check.model import Read
 from policyc.diagnostics.codes import LINT_CODES
-from policyc.diagnostics.model import Diagnostic, Diagnostics, Severity
-from policyc.lint.comments import allowances, without_effect, without_reason
-from policyc.lint.fixes import apply_fixes
-from policyc.lint.model import Subject
-from policyc.lint.rules import BY_PROFILE, RULES
+from policyc.lint.files import Linted, lint_files
+from policyc.lint.judgement import LintResult
 from policyc.plan import nodes as n
-from policyc.source import Source
-from policyc.syntax.parser import parse
 
-__all__ = ["FixResult", "LintResult", "fix_text", "lint_text"]
-
-_BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class LintResult:
-    """What was found; the errors of the checker if there are any (`checked` is False then).
-
-    `allowed` are the findings that comments of the policy accept.
-    """
-
-    findings: tuple[Diagnostic, ...]
-    checked: bool
-    allowed: tuple[Diagnostic, ...] = ()
-    source: Source | None = None
+__all__ = ["FixResult", "LintResult", "Linted", "fix_text", "lint_files", "lint_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +34,17 @@ def lint_text(
     profiles: Sequence[str] = (),
     target: n.Target | None = None,
     codes: Collection[str] = LINT_CODES,
+    read: Read | None = None,
 ) -> LintResult:
-    """Apply the rules with these codes to a policy.
+    """Apply the rules with these codes to a policy, or to a file of definitions.
 
     `profiles` are the kernel interfaces that the policy is for; without any, rules about
     interfaces speak of what all of them have in common. `name` is what diagnostics call
-    the file.
+    the file, and where its imports start from; `read` gives the bytes of those.
     """
-    result = check_text(text, name, profiles=["testrun"], target=target, library=True)
-    if result.is_library:
-        return LintResult((), checked=True)  # definitions are judged where they are used
-    if result.plan is None:
-        errors = tuple(d for d in result.diagnostics if d.severity is Severity.ERROR)
-        return LintResult(errors, checked=False)
-    source = result.blocks[0].item.span.source
-    file = parse(source, Diagnostics())
-    assert file is not None
-    subject = Subject(source, file, result.plan, result.blocks, result.diagnostics, profiles)
-    return _apply_rules(subject, set(codes))
-
-
-def _apply_rules(subject: Subject, codes: set[str]) -> LintResult:
-    found = Diagnostics()
-    for rule in RULES:
-        if rule.code in codes:
-            for item in rule.find(subject):
-                found.add(
-                    rule.code,
-                    item.message,
-                    item.span,
-                    item.label,
-                    related=item.related,
-                    help=item.help,
-                    fix=item.fix,
-                )
-    comments = allowances(subject.source)
-    covered = [(item, [c.covers(item) for c in comments]) for item in found.items]
-    left = Diagnostics([item for item, by in covered if not any(by)])
-    if "PL021" in codes:
-        ran = codes - (BY_PROFILE if not subject.named else frozenset[str]())
-        left.items += without_effect(comments, ran - {"PL021", "PL022"})
-    if "PL022" in codes:
-        left.items += without_reason(comments)
-    allowed = Diagnostics([item for item, by in covered if any(by)])
-    return LintResult(left.sorted(), True, allowed.sorted(), subject.source)
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    linted = lint_files([(data, name)], profiles=profiles, target=target, codes=codes, read=read)
+    return linted[0].result
 
 
 def fix_text(
@@ -107,23 +54,10 @@ def fix_text(
     profiles: Sequence[str] = (),
     target: n.Target | None = None,
     codes: Collection[str] = LINT_CODES,
+    read: Read | None = None,
 ) -> FixResult:
-    """Apply every safe fix, and those that become possible by it, until none is left.
-
-    The result checks whenever the text did; should a fix ever break that, it is left out
-    with all of its round.
-    """
-    applied = 0
-    result = lint_text(data, name, profiles=profiles, target=target, codes=codes)
-    while result.source is not None:
-        fixes = [item.fix for item in result.findings if item.fix is not None]
-        if not fixes:
-            break
-        text, number = apply_fixes(result.source, fixes)
-        fixed = (_BOM if data.startswith(_BOM) else b"") + text.encode("utf-8", "surrogatepass")
-        next_result = lint_text(fixed, name, profiles=profiles, target=target, codes=codes)
-        if not next_result.checked or len(fixed) >= len(data):
-            break
-        applied += number
-        data, result = fixed, next_result
-    return FixResult(data, applied, result)
+    """Apply every safe fix, and those that become possible by it, until none is left."""
+    linted = lint_files(
+        [(data, name)], profiles=profiles, target=target, codes=codes, read=read, fix=True
+    )
+    return FixResult(linted[0].data, linted[0].applied, linted[0].result)

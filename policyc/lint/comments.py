@@ -34,11 +34,11 @@ class Allowance:
     lines: range
     used: set[str] = field(default_factory=set[str])
 
-    def covers(self, finding: Diagnostic) -> bool:
-        """Whether the comment is about this finding; it is then used."""
-        if finding.code not in self.codes or finding.span.line not in self.lines:
+    def covers(self, code: str, line: int) -> bool:
+        """Whether the comment is about a finding with this code on this line; it is then used."""
+        if code not in self.codes or line not in self.lines:
             return False
-        self.used.add(finding.code)
+        self.used.add(code)
         return True
 
 

@@ -7,21 +7,26 @@ from collections.abc import Iterator, Mapping
 from policyc.plan import nodes as n
 from policyc.syntax import tree as t
 
-__all__ = ["expressions", "parts", "written_parts"]
+__all__ = ["expressions", "expressions_of", "parts", "written_parts"]
 
 
 def expressions(file: t.PolicyFile) -> Iterator[t.Expr]:
     """Every expression of a policy: lets, conditions, and the orders of answers."""
     for item in file.items:
-        match item:
-            case t.LetItem(_, expr):
-                yield expr
-            case t.BlockItem(_, _, entries):
-                for entry in entries:
-                    if isinstance(entry, t.RuleEntry):
-                        yield from (e for e in (entry.action.orders, entry.condition) if e)
-            case _:
-                pass
+        yield from expressions_of(item)
+
+
+def expressions_of(item: t.Item) -> Iterator[t.Expr]:
+    """The expressions of one item."""
+    match item:
+        case t.LetItem(_, expr):
+            yield expr
+        case t.BlockItem(_, _, entries):
+            for entry in entries:
+                if isinstance(entry, t.RuleEntry):
+                    yield from (e for e in (entry.action.orders, entry.condition) if e)
+        case _:
+            pass
 
 
 def written_parts(expr: t.Expr) -> Iterator[t.Expr]:

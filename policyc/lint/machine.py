@@ -115,18 +115,22 @@ def open_range(subject: Subject) -> Iterator[Finding]:
     pmd = subject.plan.target.pmd_order
     if not any(setting.argument == pmd for setting, _ in subject.settings):
         mask |= subject.pmd  # it inherits unless the machine says otherwise
-    for part in _ranges_of_answers(subject):
+    for part, place in _ranges_of_answers(subject):
         admitted = _mask_of_range(subject, part)
         off = admitted & ~mask
         if not off:
             continue
         rest = subject.sizes_of(admitted & mask & ~subject.pmd)
         rest += ["pmd"] if admitted & mask & subject.pmd else []
+        what = part.span.text if place is part.span else f"{place.text} is {part.span.text}, and"
         yield Finding(
-            part.span,
-            f"{part.span.text} admits {_listed(subject.sizes_of(off))}, which the host block "
+            place,
+            f"{what} admits {_listed(subject.sizes_of(off))}, which the host block "
             "does not switch on",
-            related=(Label(next(iter(on.values()))[1].span, "what is switched on"),),
+            related=(
+                Label(next(iter(on.values()))[1].span, "what is switched on"),
+                *((Label(part.span, "the range"),) if place is not part.span else ()),
+            ),
             help=f"write `{' | '.join(rest)}`, or switch the others on: "
             f"`thp.enabled[{subject.sizes_of(off)[0]}] = inherit;`"
             if rest
@@ -134,18 +138,31 @@ def open_range(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _ranges_of_answers(subject: Subject) -> list[t.RangeExpr]:
-    """The ranges with an open end in answers, and in the lets that answers are made of."""
-    lets = {item.name.text: item.expr for item in subject.file.items if isinstance(item, t.LetItem)}
-    pending = [s.entry.action.orders for s in subject.of_hook(n.HookName.THP)]
-    found: list[t.RangeExpr] = []
+def _ranges_of_answers(subject: Subject) -> list[tuple[t.RangeExpr, Span]]:
+    """The ranges with an open end in answers and what they are made of, with where to say it.
+
+    A range of another file may suit the policies that are not this one, so the place is
+    where this one names it.
+    """
+    items = subject.linked.items
+    lets = {item.name.text: item.expr for item in items if isinstance(item, t.LetItem)}
+    pending: list[tuple[t.Expr | None, Span | None]] = [
+        (s.entry.action.orders, None) for s in subject.of_hook(n.HookName.THP)
+    ]
+    found: list[tuple[t.RangeExpr, Span]] = []
+    seen: set[tuple[str, Span | None]] = set()
     while pending:
-        expr = pending.pop()
+        expr, place = pending.pop()
         for part in written_parts(expr) if expr is not None else ():
-            if isinstance(part, t.NameExpr):
-                pending.append(lets.pop(part.text, None))
+            if isinstance(part, t.NameExpr) and part.text in lets:
+                used = lets[part.text]
+                is_here = used.span.source is subject.source
+                step = (part.text, None if is_here else place or part.span)
+                if step not in seen:
+                    seen.add(step)
+                    pending.append((used, step[1]))
             elif isinstance(part, t.RangeExpr) and (part.low is None or part.high is None):
-                found.append(part)
+                found.append((part, place or part.span))
     return found
 
 

@@ -18,7 +18,7 @@ from policyc.plan.types import ORDERS, SIZE, format_size
 from policyc.source import Source, Span
 from policyc.syntax import tree as t
 
-__all__ = ["EVENT", "Finding", "LintRule", "Statement", "Subject"]
+__all__ = ["EVENT", "Finding", "LintRule", "Outside", "Statement", "Subject", "Text", "TextRule"]
 
 EVENT = n.Attribute(attributes()["event"].type, "event")
 _ORDERS = n.Attribute(ORDERS, "orders")
@@ -43,6 +43,26 @@ class LintRule(NamedTuple):
     fixes: bool = False
 
 
+class TextRule(NamedTuple):
+    """A rule that can judge a file of definitions too."""
+
+    code: str
+    find: Callable[[Text], Iterator[Finding]]
+    fixes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What other files need of one: definitions by name, and comments by place and code.
+
+    With `unknown` nobody knows which definitions they need.
+    """
+
+    names: frozenset[str] = frozenset()
+    comments: frozenset[tuple[int, str]] = frozenset()
+    unknown: bool = False
+
+
 class Statement(NamedTuple):
     """A rule of the policy: its block, how it is written, and what it means."""
 
@@ -52,18 +72,43 @@ class Statement(NamedTuple):
 
 
 @dataclass
-class Subject:
-    """A policy without errors, as text, as tree and as plan.
+class Text:
+    """A file without errors, a policy or definitions, as text and as tree.
 
-    `named` are the kernel interfaces that the user named, none if he named none;
-    `diagnostics` is what the checker said.
+    `linked` has the definitions of the files that it imports too, by their names in the plan,
+    and `used` are the names that something refers to; `diagnostics` is what the checker said,
+    `outside` what other files need of this one.
     """
 
     source: Source
     file: t.PolicyFile
+    linked: t.PolicyFile
+    used: frozenset[str]
+    target: n.Target
+    diagnostics: Sequence[Diagnostic]
+    outside: Outside
+
+    @cached_property
+    def others(self) -> list[t.SetItem | t.ParamItem | t.LetItem]:
+        """The definitions of other files that this one uses."""
+        return [
+            item
+            for item in self.linked.items
+            if isinstance(item, t.SetItem | t.ParamItem | t.LetItem)
+            and item.span.source is not self.source
+            and item.name.text in self.used
+        ]
+
+
+@dataclass
+class Subject(Text):
+    """A policy without errors, and its plan.
+
+    `named` are the kernel interfaces that the user named, none if he named none.
+    """
+
     plan: n.Plan
     blocks: Sequence[CheckedBlock]
-    diagnostics: Sequence[Diagnostic]
     named: Sequence[str] = ()
 
     _events: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])

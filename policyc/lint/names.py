@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from policyc.diagnostics.model import Label
-from policyc.lint.expressions import expressions, written_parts
-from policyc.lint.fixes import remove_statement
-from policyc.lint.model import Finding, Subject
+from policyc.lint.expressions import expressions_of, written_parts
+from policyc.lint.fixes import remove_import, remove_statement
+from policyc.lint.model import Finding, Subject, Text
 from policyc.source import Span
 from policyc.syntax import tree as t
 
-__all__ = ["cut_off_name", "near_name", "unused"]
+__all__ = ["cut_off_name", "near_name", "unused", "unused_import"]
 
 _UNUSED = {"PC0210", "PC0211", "PC0212"}
 _LONGEST_COMM = 15
@@ -26,7 +26,9 @@ def unused(subject: Subject) -> Iterator[Finding]:
     }
     for said in subject.diagnostics:
         item = items.get(said.span.start) if said.code in _UNUSED else None
-        if item is not None:
+        if item is not None and not subject.outside.unknown:
+            if item.name.text in subject.outside.names:
+                continue  # a file that imports this one uses it
             yield Finding(
                 said.span,
                 said.message,
@@ -36,12 +38,34 @@ def unused(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def near_name(subject: Subject) -> Iterator[Finding]:
-    """PL012: two names that differ in case, or a path that looks like the end of another."""
-    paths = _paths(subject)
-    tasks = {text: span for text, span in _strings(subject) if text not in paths}
+def unused_import(subject: Text) -> Iterator[Finding]:
+    """PL023: an import, or a name that an import lists, that nothing refers to."""
+    said = [item.span for item in subject.diagnostics if item.code == "PC0217"]
+    for item in subject.file.items:
+        if not isinstance(item, t.ImportItem):
+            continue
+        idle = [span for span in said if item.span.start <= span.start < item.span.end]
+        for span in idle:
+            yield Finding(
+                span,
+                f"nothing that {span.text} stands for is ever used",
+                "never used",
+                help="remove it",
+                fix=remove_import(item, {other.start for other in idle}),
+            )
+
+
+def near_name(subject: Text) -> Iterator[Finding]:
+    """PL012: two names that differ in case, or a path that looks like the end of another.
+
+    Of two that stand in different files the one in this file is reported; two that stand in
+    another file are the matter of that file.
+    """
+    literals = [*_literals_of(subject.others), *_literals_of(subject.file.items)]
+    paths = _first(literal for literal, is_path in literals if is_path)
+    tasks = _first(literal for literal, is_path in literals if not is_path)
     for what, spans in (("cgroup", paths), ("task", tasks), ("name", _declared(subject))):
-        yield from _same_but_for_case(what, spans)
+        yield from _same_but_for_case(subject, what, spans)
     ends = {
         path[index:]: path
         for path in sorted(paths, reverse=True)
@@ -50,21 +74,27 @@ def near_name(subject: Subject) -> Iterator[Finding]:
     }
     for path, span in paths.items():
         longer = ends.get(path)
-        if longer is not None:
+        if longer is None:
+            continue
+        places = (span, paths[longer])
+        here = next((place for place in places if place.source is subject.source), None)
+        if here is not None:
             yield Finding(
-                span,
+                here,
                 f"{path} is the end of {longer}, which is another cgroup",
-                related=(Label(paths[longer], "the longer path"),),
+                related=(Label(paths[longer], "the longer path"),)
+                if here is span
+                else (Label(span, "the shorter path"),),
                 help="a path starts at the root of the cgroup tree; write all of it if the same "
                 "cgroup is meant",
             )
 
 
-def _same_but_for_case(what: str, spans: dict[str, Span]) -> Iterator[Finding]:
+def _same_but_for_case(subject: Text, what: str, spans: dict[str, Span]) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for name, span in spans.items():
         other = first.setdefault(name.casefold(), name)
-        if other != name:
+        if other != name and span.source is subject.source:
             yield Finding(
                 span,
                 f"{name} and {other} differ in upper and lower case only",
@@ -74,9 +104,10 @@ def _same_but_for_case(what: str, spans: dict[str, Span]) -> Iterator[Finding]:
             )
 
 
-def _declared(subject: Subject) -> dict[str, Span]:
-    """The names that the policy declares, labels included, with where it does."""
-    names: list[t.Name] = []
+def _declared(subject: Text) -> dict[str, Span]:
+    """The names that a file sees or declares, labels included, with where that is."""
+    # Those that it cannot write as they are have another name in the plan.
+    names = [item.name for item in subject.others if item.name.text == item.name.span.text]
     for item in subject.file.items:
         match item:
             case t.SetItem(name) | t.ParamItem(name) | t.LetItem(name):
@@ -85,48 +116,55 @@ def _declared(subject: Subject) -> dict[str, Span]:
                 names += [e.label for e in entries if isinstance(e, t.RuleEntry) and e.label]
             case _:
                 pass
-    return {name.text: name.span for name in reversed(names)}
-
-
-def _paths(subject: Subject) -> dict[str, Span]:
-    """The cgroups that the policy names, with where it does so first."""
-    known = set(subject.plan.paths) | {
-        member
-        for definition in subject.plan.sets
-        for member in definition.members
-        if isinstance(member, str)
-    }
     found: dict[str, Span] = {}
-    for text, span in _strings(subject):
-        if text in known:
-            found.setdefault(text, span)
+    for name in names:
+        found.setdefault(name.text, name.span)
     return found
 
 
-def _strings(subject: Subject) -> Iterator[tuple[str, Span]]:
-    """Every string of the policy, in the order of the text."""
-    literals: list[t.StringLiteral] = []
-    for item in subject.file.items:
+def _first(literals: Iterable[t.StringLiteral]) -> dict[str, Span]:
+    """Strings with where each stands first."""
+    found: dict[str, Span] = {}
+    for literal in literals:
+        found.setdefault(literal.value.decode("utf-8", "surrogateescape"), literal.span)
+    return found
+
+
+def _literals_of(items: Iterable[t.Item]) -> list[tuple[t.StringLiteral, bool]]:
+    """Every string of some items in the order of the text, and whether it is a cgroup path."""
+    found: list[tuple[t.StringLiteral, bool]] = []
+    for item in items:
         match item:
-            case t.SetItem(_, _, members):
-                literals += members
+            case t.SetItem(_, kind, members):
+                found += [(member, kind.text == "cgroup") for member in members]
             case t.BlockItem(_, scope) if scope is not None:
-                literals.append(scope)
+                found.append((scope, True))
             case _:
                 pass
-    for expr in expressions(subject.file):
-        literals += [part for part in written_parts(expr) if isinstance(part, t.StringLiteral)]
-    for literal in sorted(literals, key=lambda node: node.span.start):
-        yield literal.value.decode("utf-8", "surrogateescape"), literal.span
+        for expr in expressions_of(item):
+            found += _literals_in(expr)
+    return sorted(found, key=lambda pair: (pair[0].span.source.name, pair[0].span.start))
 
 
-def cut_off_name(subject: Subject) -> Iterator[Finding]:
+def _literals_in(expr: t.Expr) -> Iterator[tuple[t.StringLiteral, bool]]:
+    for part in written_parts(expr):
+        if not isinstance(part, t.ComparisonExpr):
+            continue
+        is_path = any(
+            isinstance(side, t.NameExpr) and side.text == "cgroup"
+            for side in (part.left, part.right)
+        )
+        for side in (part.left, part.right):
+            members = side.items if isinstance(side, t.ListExpr) else (side,)
+            yield from ((m, is_path) for m in members if isinstance(m, t.StringLiteral))
+
+
+def cut_off_name(subject: Text) -> Iterator[Finding]:
     """PL017: a task name of exactly the bytes that the kernel keeps is often only a beginning."""
-    paths = _paths(subject)
-    for text, span in _strings(subject):
-        if text not in paths and len(text.encode("utf-8", "surrogateescape")) == _LONGEST_COMM:
+    for literal, is_path in _literals_of(subject.file.items):
+        if not is_path and len(literal.value) == _LONGEST_COMM:
             yield Finding(
-                span,
+                literal.span,
                 f"this name has {_LONGEST_COMM} bytes, which is all that the kernel keeps: every "
                 "longer name that begins like it is the same",
                 help="if the program's name is longer, other programs may match too; compare the "

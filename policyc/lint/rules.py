@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from policyc.lint import answers, interfaces, machine, names, values
-from policyc.lint.model import LintRule
+from policyc.lint.model import LintRule, TextRule
 
-__all__ = ["BY_PROFILE", "FIXING", "RULES"]
+__all__ = ["BY_PROFILE", "FIXING", "RULES", "SELF_CONTAINED", "TEXT_RULES"]
 
 RULES = (
     LintRule("PL001", machine.threshold_without_tiering),
@@ -19,19 +19,27 @@ RULES = (
     LintRule("PL009", machine.size_in_vain),
     LintRule("PL010", machine.switched_off),
     LintRule("PL011", names.unused, fixes=True),
-    LintRule("PL012", names.near_name),
     LintRule("PL013", values.settled_rollout, fixes=True),
     LintRule("PL014", answers.smaps_only),
-    LintRule("PL015", values.beyond_the_kernel),
     LintRule("PL016", answers.collapse_denied),
-    LintRule("PL017", names.cut_off_name),
     LintRule("PL018", answers.late_pressure),
     LintRule("PL019", answers.answers_like_otherwise),
-    LintRule("PL020", values.compared_with_a_truth, fixes=True),
 )
+
+#: Rules for files of definitions too.
+TEXT_RULES = (
+    TextRule("PL012", names.near_name),
+    TextRule("PL015", values.beyond_the_kernel),
+    TextRule("PL017", names.cut_off_name),
+    TextRule("PL020", values.compared_with_a_truth, fixes=True),
+    TextRule("PL023", names.unused_import, fixes=True),
+)
+
+#: Of these, those that look at one file only: who imports it finds nothing more in it.
+SELF_CONTAINED = frozenset(rule.code for rule in TEXT_RULES) - {"PL012"}
 
 #: Rules that find different things for different kernel interfaces.
 BY_PROFILE = frozenset({"PL005", "PL007"})
 
 #: Codes for which there are safe fixes; that of PL021 is about comments.
-FIXING = frozenset(rule.code for rule in RULES if rule.fixes) | {"PL021"}
+FIXING = frozenset(r.code for r in (*RULES, *TEXT_RULES) if r.fixes) | {"PL021"}

@@ -9,7 +9,7 @@ from policyc.diagnostics.model import Fix
 from policyc.hooks.loader import attributes
 from policyc.lint.expressions import expressions, written_parts
 from policyc.lint.fixes import remove_statement
-from policyc.lint.model import Finding, Subject
+from policyc.lint.model import Finding, Subject, Text
 from policyc.plan.types import Kind, format_size
 from policyc.syntax import tree as t
 
@@ -65,7 +65,7 @@ def settled_rollout(subject: Subject) -> Iterator[Finding]:
                     pass
 
 
-def beyond_the_kernel(subject: Subject) -> Iterator[Finding]:
+def beyond_the_kernel(subject: Text) -> Iterator[Finding]:
     """PL015: a comparison with a number that the attribute never has."""
     for expr in expressions(subject.file):
         for part in written_parts(expr):
@@ -97,13 +97,13 @@ def _number(node: t.Expr) -> int | None:
 
 
 def _compared(
-    subject: Subject, node: t.ComparisonExpr, operator: str, name: str, constant: t.Expr
+    subject: Text, node: t.ComparisonExpr, operator: str, name: str, constant: t.Expr
 ) -> Iterator[Finding]:
     value = _number(constant)
     if value is None or name not in _HIGHEST:
         return
     highest, reason = _HIGHEST[name]
-    lowest = max(_LOWEST.get(name, 0), subject.plan.target.page_size if name == "vma.size" else 0)
+    lowest = max(_LOWEST.get(name, 0), subject.target.page_size if name == "vma.size" else 0)
     outcome = _outcome(operator, value, lowest, highest)
     if outcome is None:
         return
@@ -142,7 +142,7 @@ def _outcome(operator: str, value: int, lowest: int, highest: int) -> bool | Non
 _TRUTH = re.compile(r"(?P<name>[\w.]+)\s*(?P<operator>==|!=|\bis\b)\s*(?P<word>true|false)")
 
 
-def compared_with_a_truth(subject: Subject) -> Iterator[Finding]:
+def compared_with_a_truth(subject: Text) -> Iterator[Finding]:
     """PL020: `X == true` is `X`, and `X == false` is `not X`."""
     for expr in expressions(subject.file):
         for part in written_parts(expr):

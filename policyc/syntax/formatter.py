@@ -19,7 +19,7 @@ from policyc.syntax.printer import Breaks, Row, RowKind, rows
 __all__ = ["comments_of", "format_source"]
 
 _TOKEN = re.compile(r'(#[^\n]*)|"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_.]+|\S')
-_EMPTY_LINE = re.compile(r"\n[ \t\r\f]*\n[ \t\r\f]*\Z")
+_BLANKS = " \t\r\f"
 _INDENT = "    "
 
 #: Items that have an empty line above and below them.
@@ -92,8 +92,14 @@ class _Words(Breaks):
 
     def follows_empty_line(self, offset: int) -> bool:
         """Whether the line above the one of an offset is empty."""
-        start = max(self.text.rfind("\n", 0, max(self.text.rfind("\n", 0, offset), 0)), 0)
-        return _EMPTY_LINE.search(self.text, start, offset) is not None
+        end = self._line_end_before(offset)
+        return end > 0 and self._line_end_before(end) >= 0
+
+    def _line_end_before(self, offset: int) -> int:
+        """Where the end of a line is from which only blanks lead to an offset, else -1."""
+        while offset > 0 and self.text[offset - 1] in _BLANKS:
+            offset -= 1
+        return offset - 1 if offset > 0 and self.text[offset - 1] == "\n" else -1
 
     # -- where to break lines: where a comment wants a row of its own
 

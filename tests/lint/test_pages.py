@@ -9,9 +9,10 @@ import pytest
 from policyc.diagnostics.codes import LINT_CODES
 from policyc.diagnostics.render import render_full
 from policyc.lint import lint_text
-from policyc.lint.rules import FIXING, RULES
+from policyc.lint.rules import FIXING, RULES, TEXT_RULES
 from tests.language.documents import ROOT
 from tests.language.markdown import Block, blocks
+from tests.language.test_documents import imported
 
 PAGES = ROOT / "docs" / "lint"
 POLICIES = [
@@ -38,14 +39,14 @@ def test_page_has_a_policy_with_the_finding_and_one_without(code: str):
 
 @pytest.mark.parametrize("block", POLICIES, ids=lambda block: block.id)
 def test_policy_of_a_page(block: Block):
-    result = lint_text(block.text, block.id, profiles=block.values("profile"))
+    result = lint_text(block.text, block.id, profiles=block.values("profile"), read=imported)
     found = {finding.code for finding in result.findings}
     assert found == block.expected, render_full(result.findings, color=False)
 
 
 def test_every_page_and_every_rule_has_a_code():
     assert {path.stem for path in PAGES.glob("PL*.md")} == set(LINT_CODES)
-    assert {rule.code for rule in RULES} | {"PL021", "PL022"} == set(LINT_CODES)
+    assert {rule.code for rule in (*RULES, *TEXT_RULES)} | {"PL021", "PL022"} == set(LINT_CODES)
 
 
 def test_index_names_every_page_with_its_title():

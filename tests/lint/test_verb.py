@@ -90,7 +90,14 @@ def test_select_and_ignore(dirty: Path):
 def test_document(dirty: Path):
     document = json.loads(invoke("lint", str(dirty), "--format", "json").output)
     assert document["files"] == [
-        {"file": str(dirty), "checked": True, "findings": 2, "allowed": 0, "fixed": 0}
+        {
+            "file": str(dirty),
+            "imported": False,
+            "checked": True,
+            "findings": 2,
+            "allowed": 0,
+            "fixed": 0,
+        }
     ]
     fix = document["diagnostics"][0]["fix"]
     assert (fix["start"]["line"], fix["end"]["line"], fix["replacement"]) == (2, 3, "")

@@ -68,7 +68,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_resource(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {"policyc/py.typed", "policyc/hooks/attributes.toml"}
-    for kind in ("grammar", "templates", "examples"):
+    for kind in ("grammar", "templates", "examples", "docs/errors", "docs/lint"):
         files = [path for path in (ROOT / kind).rglob("*") if path.is_file()]
         assert files, f"the checkout has no {kind}"
         expected |= {f"policyc/_resources/{path.relative_to(ROOT)}" for path in files}
