@@ -3,8 +3,10 @@ import { build } from "esbuild";
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-process.chdir(fileURLToPath(new URL(".", import.meta.url)));
+const here = fileURLToPath(new URL(".", import.meta.url));
+process.chdir(here);
 const { metafile } = await build({
+  absWorkingDir: here,
   entryPoints: ["extension.js"],
   outfile: "dist/extension.js",
   bundle: true,

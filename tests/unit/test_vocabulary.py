@@ -82,8 +82,8 @@ def test_the_extension_names_files_that_are_there():
     package = json.loads((EXTENSION / "package.json").read_text("utf-8"))
     contributes = package["contributes"]
     paths = [language["configuration"] for language in contributes["languages"]]
-    paths += [grammar["path"] for grammar in contributes["grammars"]]
-    for path in [package["main"], *paths]:
+    paths += [each["path"] for key in ("grammars", "snippets") for each in contributes[key]]
+    for path in paths:
         assert (EXTENSION / path).is_file(), path
     assert contributes["grammars"][0]["scopeName"] == make_editor_grammar.grammar()["scopeName"]
     settings = contributes["configuration"]["properties"]
