@@ -70,7 +70,7 @@ def grammar() -> dict[str, Any]:
             _captured(rf"(?:^|[{{;])\s*({_NAME})\s*:", "entity.name.label"),
             _match("support.variable.attribute", _any_of(words.attributes)),
             _match("support.constant.setting", _any_of(words.settings)),
-            _match("keyword.operator.word", _any_of(words.operators)),
+            _match("keyword.operator.wordlike", _any_of(words.operators)),
             _match(declaration, _any_of(words.declarations)),
             _match("keyword.control", _any_of((*words.keywords, *words.actions, *words.hooks))),
             _match(

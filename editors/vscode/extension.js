@@ -11,6 +11,7 @@ class Client extends LanguageClient {
     super("policyc", "policyc", server, {
       documentSelector: [{ language: "policyc" }],
       outputChannel,
+      initializationFailedHandler: () => false, // no other try, and no message of the library's
     });
     this.answered = false;
     const handler = this.clientOptions.errorHandler;
@@ -51,6 +52,9 @@ async function start() {
   client = new Client(server, output);
   try {
     await client.start();
+    if (!client.isRunning()) {
+      throw new Error("the server has ended"); // of which start() may say nothing
+    }
     client.answered = true;
   } catch (error) {
     client.error("policyc lsp does not start", error, false);
@@ -96,7 +100,7 @@ async function tell(message) {
   const [settings, again] = ["Open Settings", "Try Again"];
   const chosen = await vscode.window.showErrorMessage(message, settings, again);
   if (chosen === settings) {
-    await vscode.commands.executeCommand("workbench.action.openSettings", "policyc.");
+    await vscode.commands.executeCommand("workbench.action.openSettings", "@ext:policyc.policyc");
   } else if (chosen === again) {
     await inTurn(restart);
   }

@@ -86,7 +86,7 @@ SORTS = {
     "storage.type": Keyword.Type,
     "support.variable.attribute": Name.Builtin,
     "support.constant.setting": Name.Property,
-    "keyword.operator.word": Operator.Word,
+    "keyword.operator.wordlike": Operator.Word,
     "keyword.other.declaration": Keyword.Declaration,
     "keyword.control": Keyword,
     "constant.language": Name.Constant,

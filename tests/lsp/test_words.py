@@ -63,6 +63,11 @@ def test_every_attribute_has_something_to_say():
         assert (f"absent if {row.absent}" in text) == bool(row.absent)
 
 
+def test_the_source_of_a_pressure_is_that_of_the_average():
+    text = said(HEAD + "thp { deny when cgroup.psi.io.full.~avg60 > 5%; otherwise pass; }")
+    assert "psi_average(cgroup_psi(cgroup), PSI_IO_FULL, 1, value)" in text
+
+
 def test_a_let_is_told_with_its_sizes():
     text = said(HEAD + "thp { otherwise allow sma~ll; }")
     assert "let small = 16K..64K | pmd;" in text

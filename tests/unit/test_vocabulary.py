@@ -64,7 +64,7 @@ def test_the_editor_grammar_colours_every_word_by_its_sort():
     expected = {
         "support.variable.attribute.policyc": words.attributes,
         "support.constant.setting.policyc": words.settings,
-        "keyword.operator.word.policyc": words.operators,
+        "keyword.operator.wordlike.policyc": words.operators,
         "keyword.control.policyc": (*words.keywords, *words.actions, *words.hooks),
         "constant.language.policyc": (*words.constants, *words.enumerators),
     }
