@@ -83,7 +83,7 @@ function reason({ command, args }) {
     child.stderr.on("data", (data) => (said += data));
     child.on("error", () => resolve(notInstalled(command)));
     child.on("close", (code) => {
-      const words = said.trim().split(/\s*\n\s*/).slice(-2).join("; ");
+      const words = said.split("Error: ").pop().trim().replace(/\s*\n\s*/g, "; ");
       resolve(`policyc lsp does not start: ${words || `it ended with status ${code}`}`);
     });
   });
