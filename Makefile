@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-kernel test-kernel-patched libbpf lint format generate bench dist clean
+.PHONY: help demo test test-kernel test-kernel-patched libbpf lint format generate bench vscode dist clean
 
 help:
 	@echo "make demo    check, compile, ask and simulate an example policy"
@@ -27,6 +27,7 @@ help:
 	@echo "make format  lay out the Python code"
 	@echo "make generate  write anew what is made from tables"
 	@echo "make bench   the benchmarks"
+	@echo "make vscode  the extension for Visual Studio Code, a .vsix in editors/vscode/"
 	@echo "make dist    source distribution and wheel, in dist/"
 	@echo "make clean   remove what the others made"
 
@@ -75,9 +76,15 @@ bench: $(VENV)/.installed-test
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
 	done
 
+vscode:
+	@command -v npm >/dev/null || { echo "npm is missing; it comes with Node.js 20 or newer" >&2; exit 3; }
+	cd editors/vscode && npm ci --ignore-scripts --no-audit --no-fund && npm run package
+
 dist: $(VENV)/.installed-test
 	$(BIN)/hatchling build
 
 clean:
+	rm -rf editors/vscode/node_modules editors/vscode/dist
+	rm -f editors/vscode/LICENSE editors/vscode/*.vsix
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,6 +12,7 @@ from pygments.lexer import (
 )
 from pygments.token import (
     Comment,
+    Error,
     Keyword,
     Name,
     Number,
@@ -21,7 +22,7 @@ from pygments.token import (
     Text,
 )
 
-from policyc.vocabulary import vocabulary
+from policyc.vocabulary import ANY_NUMBER, NUMBERS, vocabulary
 
 __all__ = ["PolicyLexer"]
 
@@ -46,9 +47,8 @@ class PolicyLexer(RegexLexer):
             (r"\s+", Text),
             (r"#[^\n]*", Comment.Single),
             (r'"', String, "string"),
-            (r"[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?%", Number),
-            (r"0x[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*", Number.Hex),
-            (r"[0-9]+(?:_[0-9]+)*(?:[KMGTP](?:iB)?|B|ns|us|ms|s|min|h)?\b", Number.Integer),
+            *((number, Number) for number in NUMBERS),
+            (ANY_NUMBER, Error),
             (rf"(policy)(\s+)({_NAME})", bygroups(Keyword.Declaration, Text, Name.Namespace)),
             (
                 rf"(set|param)(\s+)({_NAME})(\s*)(:)(\s*)({_NAME})",
@@ -71,7 +71,7 @@ class PolicyLexer(RegexLexer):
         ],
         "string": [
             (r"\\.", String.Escape),
-            (r'[^"\\\n]+', String),
+            (r'[^"\\\n]+|\\', String),
             (r'"', String, "#pop"),
             (r"\n", Text, "#pop"),
         ],

@@ -18,7 +18,20 @@ from policyc.plan.cases import RESULT, RESULT_HOT_THRESHOLD
 from policyc.plan.nodes import Combine, HookName
 from policyc.syntax.tables import grammar_text
 
-__all__ = ["Vocabulary", "vocabulary"]
+__all__ = ["ANY_NUMBER", "NUMBERS", "Vocabulary", "vocabulary"]
+
+#: Numbers as in the grammar: percentages, hexadecimal ones, and others with or without a unit.
+NUMBERS = (
+    r"[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?%",
+    r"0x[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*(?![A-Za-z0-9_]|\.[0-9])",
+    r"[0-9]+(?:_[0-9]+)*(?:[KMGTP](?:iB)?|B|ns|us|ms|s|min|h)?(?![A-Za-z0-9_]|\.[0-9])",
+)
+
+#: What is meant as a number, `12.5` and `5x` too, which are none.
+ANY_NUMBER = r"(?:[0-9][0-9_]*(?:\.[0-9]+)?%|[0-9][A-Za-z0-9_]*(?:\.[0-9]+)?)"
+
+#: What requests have for rollouts, which only tests can name.
+_CGROUP_ID = "cgroup.id"
 
 #: Words of the grammar that answer a request.
 _ACTIONS = frozenset({"allow", "deny", "pass", "balance", "off"})
@@ -82,7 +95,7 @@ def vocabulary() -> Vocabulary:
         types=("bool", "cgroup", "duration", "int", "percent", "size", "string"),
         combinations=_sorted({way.value for way in Combine}),
         constants=_sorted(BUILTINS),
-        attributes=_sorted({*attributes(), RESULT, RESULT_HOT_THRESHOLD}),
+        attributes=_sorted({*attributes(), _CGROUP_ID, RESULT, RESULT_HOT_THRESHOLD}),
         enumerators=_sorted(enumerators),
         settings=_sorted({name.removesuffix("[]") for name in host_rows()}),
         setting_values=_sorted({*values, "on", "off"}),

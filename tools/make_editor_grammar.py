@@ -12,13 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from policyc.vocabulary import vocabulary
+from policyc.vocabulary import ANY_NUMBER, NUMBERS, vocabulary
 
 __all__ = ["PATH", "grammar", "text"]
 
 PATH = Path(__file__).parents[1] / "editors" / "vscode" / "syntaxes" / "policyc.tmLanguage.json"
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+
+
+# Not `\b`: a letter that no name can have ends a name.
+_START = r"(?<![A-Za-z0-9_])"
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -53,24 +57,20 @@ def grammar() -> dict[str, Any]:
                 "end": '"|$',
                 "patterns": [_match("constant.character.escape", r"\\.")],
             },
-            _match("constant.numeric", r"\b[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?%"),
-            _match("constant.numeric", r"\b0x[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*\b"),
-            _match(
-                "constant.numeric",
-                r"\b[0-9]+(?:_[0-9]+)*(?:[KMGTP](?:iB)?|B|ns|us|ms|s|min|h)?(?![A-Za-z0-9_])",
-            ),
-            _captured(rf"\b(policy)\s+({_NAME})", declaration, "entity.name.namespace"),
+            *(_match("constant.numeric", rf"{_START}(?:{number})") for number in NUMBERS),
+            _match("invalid.illegal.number", _START + ANY_NUMBER),
+            _captured(rf"{_START}(policy)\s+({_NAME})", declaration, "entity.name.namespace"),
             _captured(
-                rf"\b(set|param)\s+({_NAME})\s*:\s*({_NAME})",
+                rf"{_START}(set|param)\s+({_NAME})\s*:\s*({_NAME})",
                 declaration,
                 "variable.other",
                 "storage.type",
             ),
-            _captured(rf"\b(let)\s+({_NAME})", declaration, "variable.other"),
+            _captured(rf"{_START}(let)\s+({_NAME})", declaration, "variable.other"),
             _captured(rf"(?:^|[{{;])\s*({_NAME})\s*:", "entity.name.label"),
             _match("support.variable.attribute", _any_of(words.attributes)),
             _match("support.constant.setting", _any_of(words.settings)),
-            _match("keyword.operator.word", _any_of(words.operators)),
+            _match("keyword.operator.wordlike", _any_of(words.operators)),
             _match(declaration, _any_of(words.declarations)),
             _match("keyword.control", _any_of((*words.keywords, *words.actions, *words.hooks))),
             _match(

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what tests need beside Python: for emitted C a clang that knows BPF, the headers of
-# libbpf and a C compiler, for reports a browser. Where that cannot be done it says which tests
-# will be skipped, and goes on.
+# libbpf and a C compiler, for reports a browser, for the extension for editors its libraries.
+# Where that cannot be done it says which tests will be skipped, and goes on.
 set -eu
+cd "$(dirname "$0")/.."
 
 # The newest that the compiler is tested with comes first.
 clang_versions="19 20 21 18 17 16 15"
@@ -31,6 +32,19 @@ have_browser() {
     return 1
 }
 
+# What package-lock.json asks for; npm writes down what it has installed.
+have_libraries() {
+    [ editors/vscode/node_modules/.package-lock.json -nt editors/vscode/package-lock.json ]
+}
+
+# npm itself is not installed here: with it come hundreds of packages.
+install_libraries() {
+    command -v npm >/dev/null && command -v node >/dev/null || return 0
+    echo "Installing the libraries of editors/vscode ..."
+    (cd editors/vscode && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+        >/dev/null 2>&1 || true
+}
+
 have_all() {
     have_clang && have_libbpf && have_cc && have_browser
 }
@@ -53,6 +67,10 @@ pick_clang() {
     done
     echo clang
 }
+
+have_libraries || install_libraries
+have_libraries ||
+    echo "No libraries of editors/vscode (for Node.js, from npm): tests that need them are skipped."
 
 have_all && exit 0
 

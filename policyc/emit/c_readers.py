@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policyc.emit.c_blocks import c_type
-from policyc.emit.layout import RequestLayout, is_pressure
+from policyc.emit.layout import RequestLayout, is_pressure, pressure_text
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.model import AttributeRow, Profile
 from policyc.plan.types import Kind
@@ -109,15 +109,10 @@ def kernel_reader(profile: Profile, row: AttributeRow, *, padded: bool) -> Reade
 
 
 def _kernel_text(profile: Profile, row: AttributeRow) -> str:
-    """The text of the row; a pressure's state and window come from the attribute's name."""
+    """The text of the row, or what the profile has for it."""
     read = profile.reads.get(row.name)
     text = read.c if read else row.c
-    if is_pressure(row.name):
-        resource, share, window = row.name.split(".")[-3:]
-        state = f"PSI_{ {'memory': 'MEM', 'cpu': 'CPU', 'io': 'IO'}[resource] }_{share.upper()}"
-        windows = ("avg10", "avg60", "avg300")
-        text = text.replace("{state}", state).replace("{window}", str(windows.index(window)))
-    return text
+    return pressure_text(row.name, text) if is_pressure(row.name) else text
 
 
 def _derived_reader(profile: Profile, row: AttributeRow) -> Reader:

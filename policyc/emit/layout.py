@@ -30,6 +30,7 @@ __all__ = [
     "is_pressure",
     "pack_request",
     "params_layout",
+    "pressure_text",
     "request_layout",
     "unpack_answer",
 ]
@@ -103,6 +104,14 @@ class Answer:
 def is_pressure(name: str) -> bool:
     """Whether an attribute is a pressure average, which requests carry as the kernel keeps it."""
     return name.startswith(("psi.", "cgroup.psi."))
+
+
+def pressure_text(name: str, text: str) -> str:
+    """How C reads a pressure average: state and window come from the attribute's name."""
+    resource, share, window = name.split(".")[-3:]
+    state = f"PSI_{ {'memory': 'MEM', 'cpu': 'CPU', 'io': 'IO'}[resource] }_{share.upper()}"
+    windows = ("avg10", "avg60", "avg300")
+    return text.replace("{state}", state).replace("{window}", str(windows.index(window)))
 
 
 def average_of_percent(percent: int) -> int:

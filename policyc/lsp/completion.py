@@ -18,7 +18,8 @@ from policyc.vocabulary import vocabulary
 
 __all__ = ["complete"]
 
-_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+# A name, or one with its last dot; the end of `16K..pmd` is `pmd`.
+_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\.?\Z")
 _Kind = types.CompletionItemKind
 
 _ANSWERS = {Area.THP: ("allow", "deny", "pass"), Area.NUMA: ("balance", "off", "pass")}
@@ -58,7 +59,13 @@ def complete(
     if before and _inside(before[-1], start):
         return []
     walker = walk(before)
-    return list(_Completion(document, walker, imported or {}).items())
+    items = list(_Completion(document, walker, imported or {}).items())
+    if "." in document.text[start:offset]:
+        # Where the word begins that is being typed, editors do not agree on dots.
+        for item in items:
+            new = item.insert_text or item.label
+            item.text_edit = types.TextEdit(document.lines.range(start, offset), new)
+    return items
 
 
 def _inside(token: Token, offset: int) -> bool:

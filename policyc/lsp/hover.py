@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
+from policyc.emit.layout import is_pressure, pressure_text
 from policyc.hooks.loader import attributes, enumerations, host_rows, profiles, profiles_with
 from policyc.hooks.model import AttributeRow, HostRow
 from policyc.lsp.analysis import Analysis
@@ -131,7 +132,8 @@ def _attribute(row: AttributeRow) -> str:
         names = [f"`{name}`" for name in profiles_with(row, hook)]
         parts.append(f"{hook}: {', '.join(names) or 'no profile supplies it'}")
     if row.c:
-        parts.append(f"```c\n{row.c}\n```")
+        text = pressure_text(row.name, row.c) if is_pressure(row.name) else row.c
+        parts.append(f"```c\n{text}\n```")
     elif row.derived:
         parts.append(f"`{' - '.join(row.derived)}`")
     return "\n\n".join(parts)

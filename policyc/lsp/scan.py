@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from typing import NamedTuple
 
+from policyc.vocabulary import ANY_NUMBER
+
 __all__ = ["Token", "TokenKind", "scan"]
 
 
@@ -30,9 +32,9 @@ class Token(NamedTuple):
 
 # As in grammar/policy.lark, but a string may lack its end and a number may have any unit.
 _TOKEN = re.compile(
-    r"""(?P<comment>\#[^\n]*)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"?)
-    |(?P<number>[0-9][A-Za-z0-9_]*(?:\.[0-9]+)?%?)
+    rf"""(?P<comment>\#[^\n]*)
+    |(?P<string>"(?:[^"\\\n]|\\.)*\\?"?)
+    |(?P<number>{ANY_NUMBER})
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)
     |(?P<sign>\.\.|[=!<>]=|[^\s])""",
     re.VERBOSE,

@@ -63,6 +63,11 @@ def test_every_attribute_has_something_to_say():
         assert (f"absent if {row.absent}" in text) == bool(row.absent)
 
 
+def test_the_source_of_a_pressure_is_that_of_the_average():
+    text = said(HEAD + "thp { deny when cgroup.psi.io.full.~avg60 > 5%; otherwise pass; }")
+    assert "psi_average(cgroup_psi(cgroup), PSI_IO_FULL, 1, value)" in text
+
+
 def test_a_let_is_told_with_its_sizes():
     text = said(HEAD + "thp { otherwise allow sma~ll; }")
     assert "let small = 16K..64K | pmd;" in text
@@ -174,6 +179,32 @@ def test_orders_come_after_allow():
     assert {"all", "pmd", "none", "16K", "2M", "small"} <= set(words)
     assert "8K" not in words  # there is no order 1
     assert offered(HEAD + "thp { allow 64K ~") == ["when"]
+    for typed in ("", "p", "pm"):
+        assert offered(HEAD + f"thp {{ allow 16K..{typed}~") == words
+        assert offered(HEAD + f"thp {{ allow small | pmd..{typed}~") == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        ("thp { deny when vma.", "vma.size"),
+        ("thp { deny when vma.si", "vma.size"),
+        ("thp { deny when busy and cgroup.psi.", "cgroup.psi.io.full.avg10"),
+        ("host { khugepaged.", "khugepaged.defrag"),
+    ],
+)
+def test_what_is_chosen_replaces_all_that_was_typed_of_a_dotted_name(typed: str, chosen: str):
+    """Many editors take the text after the last dot for the word that is being typed."""
+    text = HEAD + typed
+    analysis = Analysis("u", text, 1)
+    item = next(i for i in complete(analysis, len(text)) if i.label == chosen)
+    edit = item.text_edit
+    assert isinstance(edit, types.TextEdit)
+    start = analysis.lines.offset(edit.range.start)
+    assert analysis.lines.offset(edit.range.end) == len(text)
+    assert edit.new_text.startswith(chosen)
+    assert chosen.startswith(text[start:])
+    assert not text[:start].endswith(("vma.", "psi.", "cgroup.", "khugepaged."))
 
 
 def test_every_setting_is_offered_once():

@@ -64,7 +64,7 @@ def test_the_editor_grammar_colours_every_word_by_its_sort():
     expected = {
         "support.variable.attribute.policyc": words.attributes,
         "support.constant.setting.policyc": words.settings,
-        "keyword.operator.word.policyc": words.operators,
+        "keyword.operator.wordlike.policyc": words.operators,
         "keyword.control.policyc": (*words.keywords, *words.actions, *words.hooks),
         "constant.language.policyc": (*words.constants, *words.enumerators),
     }
@@ -82,8 +82,8 @@ def test_the_extension_names_files_that_are_there():
     package = json.loads((EXTENSION / "package.json").read_text("utf-8"))
     contributes = package["contributes"]
     paths = [language["configuration"] for language in contributes["languages"]]
-    paths += [grammar["path"] for grammar in contributes["grammars"]]
-    for path in [package["main"], *paths]:
+    paths += [each["path"] for key in ("grammars", "snippets") for each in contributes[key]]
+    for path in paths:
         assert (EXTENSION / path).is_file(), path
     assert contributes["grammars"][0]["scopeName"] == make_editor_grammar.grammar()["scopeName"]
     settings = contributes["configuration"]["properties"]
