@@ -29,7 +29,7 @@ __all__ = ["command"]
 
 
 @click.command("check", short_help="Say everything that is wrong with a policy.")
-@click.argument("files", metavar="[FILE...]", nargs=-1, type=click.Path(path_type=str))
+@click.argument("files", metavar="[FILE|DIR]...", nargs=-1, type=click.Path(path_type=str))
 @profile_option(
     "Check for this kernel interface too; repeatable, and with commas. "
     "[default: thp-v7, numab-rfc1; with --btf, what the kernels offer]"
@@ -57,8 +57,10 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     One run reports every mistake, not only the first: errors, which stop compilation,
     warnings, and notes on what a kernel interface cannot express; in the files that a policy
-    imports, too. A file of definitions, without `policy NAME;`, is checked by itself. `-` is
-    standard input, whose imports are relative to the current directory.
+    imports, too. A file of definitions, without `policy NAME;`, is checked by itself. Of a
+    directory, every *.thp below it is checked, but none of hidden directories, and through no
+    link that leads out of it. `-` is standard input, whose imports are relative to the current
+    directory.
 
     With `--btf`, each kernel is compared with the kernel interfaces that policyc knows, and
     the policies with what it offers: an attribute or an event that it lacks is a finding.
@@ -71,7 +73,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     \b
     Examples:
       policyc check fleet.thp
-      policyc check examples/*.thp --format concise
+      policyc check examples --format concise
       policyc check fleet.thp --profile thp-v9,mthp-v2
       policyc check --page-size 64K fleet.thp
       policyc check fleet.thp --btf /sys/kernel/btf
@@ -83,12 +85,12 @@ def command(  # noqa: PLR0917 - click passes them by name
       2  wrong usage, or a file that cannot be read
     """
     from policyc.check import check_text
-    from policyc.cli.files import read_policy
+    from policyc.cli.files import policy_files, read_policy
 
     if not files and not places:
-        raise click.UsageError("Missing argument 'FILE...'.")
+        raise click.UsageError("Missing argument '[FILE|DIR]...'.")
     target = target_of(page_size, pmd_order)
-    texts = [read_policy(file) for file in files]
+    texts = [read_policy(file) for file in policy_files(files)]
     if places:
         return _check_kernels(texts, places, profiles, target, style)
     results = [
@@ -162,23 +164,37 @@ def _print(
         case "sarif":
             from policyc.diagnostics.sarif import render_sarif
 
-            click.echo(render_sarif([item for _, items in found for item in items]))
+            click.echo(render_sarif([item for items in _said_once(found) for item in items]))
         case _:
             _print_text(found, style)
+
+
+def _said_once(found: list[tuple[str, tuple[Diagnostic, ...]]]) -> list[list[Diagnostic]]:
+    """The findings of each file but those in a file that an earlier one imports as well."""
+    said: set[tuple[str, str, int, int, str]] = set()
+    kept: list[list[Diagnostic]] = []
+    for _, items in found:
+        keys = [
+            (item.code, item.span.source.name, item.span.start, item.span.end, item.message)
+            for item in items
+        ]
+        kept.append([item for key, item in zip(keys, items, strict=True) if key not in said])
+        said.update(keys)
+    return kept
 
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:
     from policyc.diagnostics.render import summary
 
-    for name, diagnostics in found:
-        show_diagnostics(diagnostics, style, err=False)
+    kept = _said_once(found)
+    for (name, diagnostics), said in zip(found, kept, strict=True):
+        show_diagnostics(said, style, err=False)
         if not diagnostics:
             echo(f"{visible_lines(name)}: ok")
         elif len(found) == 1:
             echo(f"{visible_lines(name)}: {summary(diagnostics)}")
     if len(found) > 1:
-        everything = [item for _, diagnostics in found for item in diagnostics]
-        echo(f"{len(found)} files: {summary(everything)}")
+        echo(f"{len(found)} files: {summary([item for said in kept for item in said])}")
 
 
 def _print_json(
@@ -193,7 +209,7 @@ def _print_json(
     from policyc.diagnostics.model import Severity
     from policyc.diagnostics.render import render_json
 
-    document = json.loads(render_json([item for _, items in found for item in items]))
+    document = json.loads(render_json([item for items in _said_once(found) for item in items]))
     files = [
         {
             "file": name,

@@ -36,8 +36,9 @@ def read_policy(file: str) -> tuple[bytes, str]:
 def policy_files(files: Sequence[str]) -> list[str]:
     """The files, with the policies (*.thp) below a directory in its place; each file once.
 
-    A link below a directory that leads out of it is passed over. What cannot be read, or a
-    directory without a policy, ends the run.
+    A link below a directory that leads out of it is passed over, and so is what is below one
+    with a hidden name (.git, .venv) or other people's (node_modules). What cannot be read, or
+    a directory without a policy, ends the run.
     """
     found: dict[str, str] = {}
     for file in files:
@@ -58,7 +59,8 @@ def _below(directory: str) -> list[str]:
     """The policies below a directory, files in the place of links to them."""
     top = Path(directory).resolve()
     found: list[Path] = []
-    for parent, _, names in os.walk(directory, onerror=_fail):
+    for parent, inside, names in os.walk(directory, onerror=_fail):
+        inside[:] = [name for name in inside if not name.startswith(".") and name != "node_modules"]
         found += [Path(parent) / name for name in names if name.endswith(".thp")]
     there = [path for path in found if path.is_file() and path.resolve().is_relative_to(top)]
     return [str(path) for path in sorted(there, key=lambda path: (path.is_symlink(), path))]

@@ -253,7 +253,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, data: bytes, said: str) -> No
 def test_without_a_policy_and_a_kernel_it_is_wrong_usage() -> None:
     result = invoke("check")
     assert result.exit_code == 2
-    assert "Missing argument 'FILE...'" in result.stderr
+    assert "Missing argument '[FILE|DIR]...'" in result.stderr
 
 
 def test_a_plain_check_does_not_load_the_reader(swap: str) -> None:
