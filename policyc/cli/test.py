@@ -260,7 +260,21 @@ def _print(ran: _Ran, *, coverage: bool, annotate: bool) -> None:
         print_coverage(reports, ran.everything)
     for policy, report in ran.reports if annotate else ():
         if report.coverage is not None:
-            print_annotated(report.coverage, policy.text)
+            print_annotated(report.coverage, _texts(policy, report.coverage))
+
+
+def _texts(policy: _Policy, coverage: Coverage) -> dict[str, str]:
+    """What is in the policy, and in the files that it has conditions from."""
+    from policyc.check.imports import read_file
+
+    texts = {policy.file: policy.text}
+    for known in coverage.conditions.values():
+        if known.file not in texts:
+            try:
+                texts[known.file] = read_file(known.file).decode("utf-8", "replace")
+            except OSError:  # gone since it was checked: the lines are shown without their text
+                texts[known.file] = ""
+    return texts
 
 
 def _write_junit(

@@ -405,11 +405,15 @@ class ParamDefinition(Node):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LocalDefinition(Node):
-    """A `let`, evaluated at most once per request; refers only to earlier ones."""
+    """A `let`, evaluated at most once per request; refers only to earlier ones.
+
+    `file` is the one that it was imported from, empty if the policy has it itself.
+    """
 
     name: str
     expr: Expr
     line: int
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -81,12 +81,14 @@ def test_json():
     assert coverage["rules"] == {"reached": 2, "all": 3}
     assert coverage["outcomes"] == {"reached": 5, "all": 8}
     assert coverage["conditions"][0] == {
+        "file": "policy.thp",
         "line": 3,
         "let": "squeezed",
         "rule": None,
         "text": "psi.memory.full.avg10 > 10%",
         "true": 0,
         "false": 2,
+        "counts": ["true", "false"],
     }
 
 
