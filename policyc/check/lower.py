@@ -41,7 +41,7 @@ def lower(  # noqa: PLR0917 - the parts of a policy, each from a stage of its ow
             for p in declarations.checked_params.values()
             if p is not None and declarations.is_needed(p.name)
         ),
-        locals=_locals(declarations, file.source.name),
+        locals=_locals(declarations),
         thp=hooks.get(n.HookName.THP),
         numa=hooks.get(n.HookName.NUMA),
         host=tuple(setting for setting, _ in host),
@@ -76,13 +76,13 @@ def _block(block: CheckedBlock, index: int, first_rule: int, declarations: Decla
     )
 
 
-def _locals(declarations: Declarations, own_file: str) -> tuple[n.LocalDefinition, ...]:
+def _locals(declarations: Declarations) -> tuple[n.LocalDefinition, ...]:
     definitions: list[n.LocalDefinition] = []
     for name, checked in declarations.checked_lets.items():
         if checked is not None and name in declarations.used:
             written = declarations.lets[name].name
-            file = written.span.source.name
-            imported_from = file if file != own_file else ""
+            span = written.span
+            origin = (span.source.name, span.line) if name in declarations.imported else None
             line = declarations.line(written)
-            definitions.append(n.LocalDefinition(name, checked.expr, line, imported_from))
+            definitions.append(n.LocalDefinition(name, checked.expr, line, origin))
     return tuple(definitions)

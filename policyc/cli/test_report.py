@@ -13,8 +13,8 @@ from policyc.testing.report import Failure, Kind, Report, Result, Verdict
 __all__ = ["print_annotated", "print_coverage", "print_list", "print_results", "total"]
 
 
-def print_results(reports: Sequence[Report]) -> None:
-    """Every failure in full, then a line for each file."""
+def print_results(reports: Sequence[Report], skipped: Mapping[str, str] | None = None) -> None:
+    """Every failure in full, then a line for each file; `skipped` says why some were not run."""
     place = terminal()
     for report in reports:
         for result in report.results:
@@ -22,6 +22,8 @@ def print_results(reports: Sequence[Report]) -> None:
                 _print_failure(report, result, failure, place)
     for report in reports:
         echo(visible_lines(f"{report.plan.file}: {_summary(report.results)}"))
+    for file, why in (skipped or {}).items():
+        echo(visible_lines(f"{file}: {why}"))
     if len(reports) > 1:
         results = [result for report in reports for result in report.results]
         echo(f"{plural(len(reports), 'file')}: {_summary(results)}")

@@ -407,13 +407,14 @@ class ParamDefinition(Node):
 class LocalDefinition(Node):
     """A `let`, evaluated at most once per request; refers only to earlier ones.
 
-    `file` is the one that it was imported from, empty if the policy has it itself.
+    `line` is that of the policy which declares or imports it; `origin` the file and the line
+    of an imported one.
     """
 
     name: str
     expr: Expr
     line: int
-    file: str = ""
+    origin: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

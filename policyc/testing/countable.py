@@ -116,9 +116,7 @@ class _Finder:
                 known.file,
                 known.rule,
                 known.let,
-                BOTH
-                if known.let and some_left_out
-                else frozenset(self._possible.get(place, ())),
+                BOTH if known.let and some_left_out else frozenset(self._possible.get(place, ())),
             )
             for place, known in self._found.items()
         }
@@ -170,8 +168,9 @@ class _Finder:
         self, expr: n.Expr, place: Place, rule: n.Rule | None, *, is_reached: bool, let: str
     ) -> None:
         if place not in self._found:
-            line = rule.line if rule is not None else self._lets[let].line
-            file = (self._lets[let].file if let else "") or self.plan.file
+            file, line = self.plan.file, rule.line if rule is not None else self._lets[let].line
+            if let:
+                file, line = self._lets[let].origin or (file, line)
             self._found[place] = Condition(expr, line, file, rule, let)
         if is_reached:
             value = self._truth.of(expr)
@@ -192,7 +191,7 @@ class _Finder:
             case _:
                 return BOTH
         refuses = low < _WHOLE or block.scope is None
-        return frozenset(({True} if high else set()) | ({False} if refuses else set()))
+        return frozenset(outcome for outcome in BOTH if (high > 0 if outcome else refuses))
 
     # -- opinions
 
@@ -211,8 +210,7 @@ class _Finder:
 
     def _answers(self, block: n.Block) -> bool:
         return any(
-            rule.index in self.rules and not isinstance(rule.action, n.Pass)
-            for rule in block.rules
+            rule.index in self.rules and not isinstance(rule.action, n.Pass) for rule in block.rules
         )
 
     def _overlap(self, one: n.Block, other: n.Block) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from policyc.explain.spelling import spell_expression
@@ -19,9 +19,9 @@ _WORDS = (("true", True), ("false", False))
 
 
 def document(
-    reports: Sequence[Report], unusable: Sequence[str] = (), *, times: bool = True
+    reports: Sequence[Report], unusable: Iterable[str] = (), *, times: bool = True
 ) -> dict[str, Any]:
-    """All results. `unusable` are files with errors; without `times` all times are 0."""
+    """All results. `unusable` are files that could not be run; without `times` all times are 0."""
     results = [result for report in reports for result in report.results]
     return {
         "passed": _count(results, Verdict.PASSED),

@@ -15,7 +15,7 @@ FAILING = SMALL.replace("expect allow pmd", "expect allow 64K").replace('"large"
 
 
 def test_junit():
-    root = ElementTree.fromstring(junit([ran(FAILING)], ["broken.thp"]))
+    root = ElementTree.fromstring(junit([ran(FAILING)], {"broken.thp": "not run: 2 errors"}))
     assert root.tag == "testsuites"
     suite, broken = root
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "skipped")} == {
