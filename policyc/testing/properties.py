@@ -40,8 +40,11 @@ class Counterexample:
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
-#: Where the choices for a situation start from.
+#: Where the choices for some situations start from.
 _NUMBERS = st.integers(0, (1 << 64) - 1)
+
+#: How many situations follow from one number.
+_AT_ONCE = 10
 
 
 class _FoundError(Exception):
@@ -79,33 +82,38 @@ def look(
     return tried, Counterexample(values, state, outcome, _names(maker, values))
 
 
+class _Simplest:
+    """The first of everything."""
+
+    def below(self, count: int) -> int:
+        return 0
+
+
 class _Seeded:
-    """Choices that follow from a number, which hypothesis chooses; 0 makes the simplest."""
+    """Choices that follow from a number."""
 
     def __init__(self, number: int) -> None:
-        self._random = Random(number).random if number else _zero
+        self._random = Random(number).random
 
     def below(self, count: int) -> int:
         return int(self._random() * count)
 
 
-def _zero() -> float:
-    return 0.0
-
-
 def _search(
     maker: Maker, broken: Callable[[Situation], bool], examples: int, number: int
 ) -> Situation | None:
-    """The first situation that is broken, if one is.
+    """The first situation that is broken, if one is; `examples` of them are tried.
 
-    Hypothesis chooses a number for each, and the choices follow from that: one by one they
-    would take most of the time. What was found is made smaller by what is known of policies.
+    Hypothesis chooses numbers, and several situations follow from each of them: a choice of
+    its own for each choice in them would take most of the time. What was found is made smaller
+    by what is known of policies.
     """
     found: list[Situation] = []
+    left = examples
 
     @seed(number)
     @settings(
-        max_examples=examples,
+        max_examples=-(-examples // _AT_ONCE),
         database=None,
         deadline=None,
         derandomize=False,
@@ -117,12 +125,16 @@ def _search(
     )
     @given(_NUMBERS)
     def example(number: int) -> None:
+        nonlocal left
         if found:  # hypothesis runs it once more, to be sure
             raise _FoundError
-        situation = maker.situation(_Seeded(number))
-        if broken(situation):
-            found.append(situation)
-            raise _FoundError
+        choices = _Seeded(number)
+        for _ in range(min(_AT_ONCE, left)):
+            situation = maker.situation(_Simplest() if left == examples else choices)
+            left -= 1
+            if broken(situation):
+                found.append(situation)
+                raise _FoundError
 
     try:
         example()
