@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from policyc.cli.common import Terminal, echo, plural, terminal, visible_lines
 from policyc.cli.tables import Column, table
-from policyc.explain.spelling import spell_expression
-from policyc.testing.coverage import Coverage, Tally
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
+
+if TYPE_CHECKING:
+    from policyc.testing.coverage import Coverage, Tally
 
 __all__ = ["print_annotated", "print_coverage", "print_list", "print_results", "total"]
 
@@ -81,6 +83,8 @@ def print_list(reports: Sequence[Report]) -> None:
 
 def total(tallies: Sequence[Tally]) -> Tally:
     """Some tallies together."""
+    from policyc.testing.coverage import Tally
+
     return sum(tallies, Tally())
 
 
@@ -101,7 +105,7 @@ def print_coverage(
         rows.append(("all", total([tally for _, tally, _ in rows]), wider))
     kinds = [
         kind
-        for kind in Tally().parts
+        for kind in total([]).parts
         if kind in _ALWAYS or any(tally.parts[kind].whole for _, tally, _ in rows)
     ]
     columns = [Column("file"), *(Column(kind, right=True) for kind in (*kinds, "reached"))]
@@ -129,6 +133,8 @@ def print_annotated(coverage: Coverage, texts: Mapping[str, str]) -> None:
 
     `texts` has what is in the files: the policy and those of which it uses conditions.
     """
+    from policyc.explain.spelling import spell_expression
+
     own = coverage.plan.file
     files = dict.fromkeys([own, *(known.file for known in coverage.conditions.values())])
     lacking: dict[str, dict[int, list[str]]] = {file: {} for file in files}
