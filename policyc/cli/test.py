@@ -75,8 +75,8 @@ class _Command(click.Command):
     "coverage",
     metavar="[=all]",
     type=click.Choice(["tests", "all"]),
-    help="Say which rules and conditions the tests reach; with =all also what they reach "
-    "together with the examples of properties.",
+    help="Say how much of its rules, conditions, scopes and rollouts the tests reach; with =all "
+    "also what they reach together with the examples of properties.",
 )
 @click.option("--annotate", is_flag=True, help="Show each policy with what is not reached.")
 @click.option(
