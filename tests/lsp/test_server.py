@@ -265,6 +265,30 @@ def test_layout_is_that_of_the_printer(client: Client):
     assert "syntax errors" in client.hear("window/showMessage")["message"]
 
 
+def test_layout_leaves_lines_alone_that_are_right(client: Client):
+    text = "policy p;\n\nthp {\n    deny when vma.stack;\n    otherwise pass;\n}\n"
+    for wrong in (
+        text.replace("    deny", "  deny"),
+        text.replace("vma.stack;\n", "vma.stack;\n    # é 🐧\n\n\n"),
+        text + "\n\n",
+        text[:-1],
+        "\n" + text,
+        text.replace("\n", "\r\n"),
+        text.replace("}\n", "    allow none;\n    allow none;allow none;\n}\n"),
+    ):
+        client.open(wrong)
+        [edit] = client.of("formatting", options={"tabSize": 8, "insertSpaces": False})
+        start, end = client.offset(edit["range"]["start"]), client.offset(edit["range"]["end"])
+        outcome = wrong[:start] + edit["newText"] + wrong[end:]
+        client.open(outcome)
+        assert client.of("formatting", options={"tabSize": 8, "insertSpaces": False}) == []
+        if "allow" not in wrong and "#" not in wrong:
+            assert outcome == text
+    client.open(text.replace("    deny", "  deny"))
+    [edit] = client.of("formatting", options={"tabSize": 8, "insertSpaces": False})
+    assert edit["newText"] == "    deny when vma.stack;\n"
+
+
 def test_quick_fixes_are_those_of_the_findings(client: Client):
     client.open("policy p;\nthp { deny when vma.siez > 2M; allow none; otherwise pass; }\n")
     client.findings()
