@@ -80,6 +80,9 @@ def _locals(declarations: Declarations) -> tuple[n.LocalDefinition, ...]:
     definitions: list[n.LocalDefinition] = []
     for name, checked in declarations.checked_lets.items():
         if checked is not None and name in declarations.used:
-            line = declarations.line(declarations.lets[name].name)
-            definitions.append(n.LocalDefinition(name, checked.expr, line))
+            written = declarations.lets[name].name
+            span = written.span
+            origin = (span.source.name, span.line) if name in declarations.imported else None
+            line = declarations.line(written)
+            definitions.append(n.LocalDefinition(name, checked.expr, line, origin))
     return tuple(definitions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +15,10 @@ from policyc.cli.common import (
     FINE,
     MISSING,
     NO,
+    USAGE,
     Failure,
     emit_json,
+    plural,
     show_diagnostics,
     target_of,
     target_options,
@@ -73,8 +75,8 @@ class _Command(click.Command):
     "coverage",
     metavar="[=all]",
     type=click.Choice(["tests", "all"]),
-    help="Say which rules and conditions the tests reach; with =all also what they reach "
-    "together with the examples of properties.",
+    help="Say how much of its rules, conditions, scopes and rollouts the tests reach; with =all "
+    "also what they reach together with the examples of properties.",
 )
 @click.option("--annotate", is_flag=True, help="Show each policy with what is not reached.")
 @click.option(
@@ -145,35 +147,47 @@ def command(
     )
     policies = [_read(file, target) for file in _files(places)]
     _keep_out_of_the_way()
-    unusable = [policy.file for policy in policies if policy.failed]
+    unusable = {policy.file: policy.why for policy in policies if not policy.is_usable}
     ran = _run(policies, options, coverage, listing=listing)
     reports = [report for _, report in ran.reports]
     if listing:
         from policyc.cli.test_report import print_list
 
         print_list(reports)
-        return NO if unusable else FINE
+        return _unusable_code(policies)
     if as_json:
         from policyc.testing.document import document
 
         emit_json(document(reports, unusable, times=not no_times))
     else:
-        _print(ran, coverage=coverage is not None or fail_under is not None, annotate=annotate)
+        skipped = {policy.file: policy.why for policy in policies if policy.why}
+        counted = coverage is not None or fail_under is not None
+        _print(ran, skipped, coverage=counted, annotate=annotate)
     if junit is not None:
         _write_junit(junit, reports, unusable, times=not no_times)
-    return _code(
-        ran, unusable, fail_under, require_tests=require_tests, filtered=chosen is not None
-    )
+    unusable_code = _unusable_code(policies)
+    code = _code(ran, fail_under, require_tests=require_tests, filtered=chosen is not None)
+    return unusable_code if unusable_code == USAGE or code == FINE else code
 
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
-    """A file that was read; no plan where it has errors, or definitions only."""
+    """A file; where there is no plan, `why` says so in a word.
+
+    That is where it cannot be read, has errors (`failed`), or has definitions only.
+    """
 
     file: str
     text: str
     plan: Plan | None
-    failed: bool
+    why: str = ""
+    failed: bool = False
+    is_readable: bool = True
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is nothing wrong with it."""
+        return self.is_readable and not self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +224,7 @@ def _files(places: Sequence[str]) -> list[str]:
     for place in places:
         below = [place]
         if place != "-" and Path(place).is_dir():
-            below = sorted(str(path) for path in Path(place).rglob("*.thp") if path.is_file())
+            below = _below(place)
             if not below:
                 raise click.UsageError(f"there are no policies (*.thp) in {place}")
         for file in below:
@@ -218,17 +232,45 @@ def _files(places: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
+def _below(directory: str) -> list[str]:
+    """The policies below a directory; links to other directories are not followed.
+
+    Files that cannot be read are among them, and so are directories that cannot be listed:
+    both have to be said.
+    """
+    found: list[str] = []
+    pending = [directory]
+    while pending:
+        place = pending.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.name.endswith(".thp") and not entry.is_dir():
+                        found.append(entry.path)
+        except OSError:
+            found.append(place)
+    return sorted(found)
+
+
 def _read(file: str, target: Target) -> _Policy:
     from policyc.check import check_text
     from policyc.cli.files import read_policy
     from policyc.diagnostics.model import Severity
 
-    data, name = read_policy(file)
+    try:
+        data, name = read_policy(file)
+    except Failure as failure:
+        failure.show()
+        return _Policy(file, "", None, "cannot be read", is_readable=False)
     result = check_text(data, name, profiles=["testrun"], target=target, library=True)
-    if not result.is_fine:
-        errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
-        show_diagnostics(errors, "full", err=True)
-    return _Policy(name, data.decode("utf-8", "replace"), result.plan, not result.is_fine)
+    errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
+    show_diagnostics(errors, "full", err=True)
+    why = f"not run: {plural(len(errors), 'error')}" if errors else ""
+    if result.is_library and not errors:
+        why = "definitions, nothing to run"
+    return _Policy(name, data.decode("utf-8", "replace"), result.plan, why, failed=bool(errors))
 
 
 def _run(
@@ -251,20 +293,34 @@ def _run(
     return _Ran(reports, everything if coverage == "all" else None)
 
 
-def _print(ran: _Ran, *, coverage: bool, annotate: bool) -> None:
+def _print(ran: _Ran, skipped: Mapping[str, str], *, coverage: bool, annotate: bool) -> None:
     from policyc.cli.test_report import print_annotated, print_coverage, print_results
 
     reports = [report for _, report in ran.reports]
-    print_results(reports)
+    print_results(reports, skipped)
     if coverage and reports:
         print_coverage(reports, ran.everything)
     for policy, report in ran.reports if annotate else ():
         if report.coverage is not None:
-            print_annotated(report.coverage, policy.text)
+            print_annotated(report.coverage, _texts(policy, report.coverage))
+
+
+def _texts(policy: _Policy, coverage: Coverage) -> dict[str, str]:
+    """What is in the policy, and in the files that it has conditions from."""
+    from policyc.check.imports import read_file
+
+    texts = {policy.file: policy.text}
+    for known in coverage.conditions.values():
+        if known.file not in texts:
+            try:
+                texts[known.file] = read_file(known.file).decode("utf-8", "replace")
+            except OSError:  # gone since it was checked: the lines are shown without their text
+                texts[known.file] = ""
+    return texts
 
 
 def _write_junit(
-    file: str, reports: Sequence[Report], unusable: Sequence[str], *, times: bool
+    file: str, reports: Sequence[Report], unusable: Mapping[str, str], *, times: bool
 ) -> None:
     from policyc.cli.files import write_files
     from policyc.testing.junit import junit
@@ -273,9 +329,15 @@ def _write_junit(
     write_files(path.parent, {path.name: junit(reports, unusable, times=times)})
 
 
+def _unusable_code(policies: Sequence[_Policy]) -> int:
+    """The exit code that files ask for: those that cannot be read before those with errors."""
+    if not all(policy.is_readable for policy in policies):
+        return USAGE
+    return FINE if all(policy.is_usable for policy in policies) else NO
+
+
 def _code(
     ran: _Ran,
-    unusable: Sequence[str],
     fail_under: float | None,
     *,
     require_tests: bool,
@@ -285,7 +347,7 @@ def _code(
     from policyc.testing.report import Verdict
 
     reports = [report for _, report in ran.reports]
-    failed = bool(unusable) or any(report.count(Verdict.FAILED) for report in reports)
+    failed = any(report.count(Verdict.FAILED) for report in reports)
     failed = _is_under(ran, fail_under) or failed
     for report in reports if require_tests and not filtered else ():
         if not report.results:

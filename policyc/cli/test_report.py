@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from policyc.cli.common import Terminal, echo, plural, terminal, visible_lines
 from policyc.cli.tables import Column, table
-from policyc.explain.spelling import spell_expression
-from policyc.testing.coverage import Coverage, Tally
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
+
+if TYPE_CHECKING:
+    from policyc.testing.coverage import Coverage, Tally
 
 __all__ = ["print_annotated", "print_coverage", "print_list", "print_results", "total"]
 
 
-def print_results(reports: Sequence[Report]) -> None:
-    """Every failure in full, then a line for each file."""
+def print_results(reports: Sequence[Report], skipped: Mapping[str, str] | None = None) -> None:
+    """Every failure in full, then a line for each file; `skipped` says why some were not run."""
     place = terminal()
     for report in reports:
         for result in report.results:
@@ -22,6 +24,8 @@ def print_results(reports: Sequence[Report]) -> None:
                 _print_failure(report, result, failure, place)
     for report in reports:
         echo(visible_lines(f"{report.plan.file}: {_summary(report.results)}"))
+    for file, why in (skipped or {}).items():
+        echo(visible_lines(f"{file}: {why}"))
     if len(reports) > 1:
         results = [result for report in reports for result in report.results]
         echo(f"{plural(len(reports), 'file')}: {_summary(results)}")
@@ -79,39 +83,43 @@ def print_list(reports: Sequence[Report]) -> None:
 
 def total(tallies: Sequence[Tally]) -> Tally:
     """Some tallies together."""
-    return sum(tallies, Tally(0, 0, 0, 0))
+    from policyc.testing.coverage import Tally
+
+    return sum(tallies, Tally())
 
 
 def print_coverage(
     reports: Sequence[Report], everything: Mapping[str, Coverage] | None = None
 ) -> None:
-    """A row for each file: what its tests reach, and what they reach with the examples."""
-    columns = [Column("file"), Column("rules", right=True), Column("conditions", right=True)]
-    columns += [Column("reached", right=True)]
-    if everything is not None:
-        columns.append(Column("with examples", right=True))
-    rows: list[list[str]] = []
-    tallies: list[Tally] = []
-    wider: list[Tally] = []
+    """A row for each file: what its tests reach, and what they reach with the examples.
+
+    Kinds besides rules and conditions have a column where a policy has something of them.
+    """
+    rows: list[tuple[str, Tally, Tally | None]] = []
     for report in reports:
         if report.coverage is not None:
-            tallies.append(report.coverage.tally())
             more = None if everything is None else everything[report.plan.file].tally()
-            wider += [] if more is None else [more]
-            rows.append(_row(report.plan.file, tallies[-1], more))
+            rows.append((report.plan.file, report.coverage.tally(), more))
     if len(rows) > 1:
-        rows.append(_row("all", total(tallies), total(wider) if everything is not None else None))
-    echo()
-    echo(table(columns, rows, terminal()))
-
-
-def _row(name: str, tally: Tally, more: Tally | None) -> list[str]:
-    row = [
-        name,
-        f"{tally.rules}/{tally.all_rules}",
-        f"{tally.outcomes}/{tally.all_outcomes}",
-        _percent(tally),
+        wider = None if everything is None else total([more for _, _, more in rows if more])
+        rows.append(("all", total([tally for _, tally, _ in rows]), wider))
+    kinds = [
+        kind
+        for kind in total([]).parts
+        if kind in _ALWAYS or any(tally.parts[kind].whole for _, tally, _ in rows)
     ]
+    columns = [Column("file"), *(Column(kind, right=True) for kind in (*kinds, "reached"))]
+    if everything is not None:
+        columns.append(Column("with examples", right=True))
+    echo()
+    echo(table(columns, [_row(*row, kinds) for row in rows], terminal()))
+
+
+_ALWAYS = ("rules", "conditions")
+
+
+def _row(name: str, tally: Tally, more: Tally | None, kinds: Sequence[str]) -> list[str]:
+    row = [name, *(str(tally.parts[kind]) for kind in kinds), _percent(tally)]
     return row if more is None else [*row, _percent(more)]
 
 
@@ -120,22 +128,56 @@ def _percent(tally: Tally) -> str:
     return f"{int(tally.percent * 10) / 10:.1f}%"
 
 
-def print_annotated(coverage: Coverage, text: str) -> None:
-    """The policy with how often each rule has applied, and what was not reached."""
+def print_annotated(coverage: Coverage, texts: Mapping[str, str]) -> None:
+    """The policy with how often each rule has applied, and what was not reached.
+
+    `texts` has what is in the files: the policy and those of which it uses conditions.
+    """
+    from policyc.explain.spelling import spell_expression
+
+    own = coverage.plan.file
+    files = dict.fromkeys([own, *(known.file for known in coverage.conditions.values())])
+    lacking: dict[str, dict[int, list[str]]] = {file: {} for file in files}
+    for lack in coverage.lacking():
+        said = lack.what
+        if lack.condition is not None:
+            said += f": {spell_expression(lack.condition.expr, coverage.plan)}"
+        lacking[lack.file].setdefault(lack.line, []).append(said)
+    for file in files:
+        title = file if file == own else f"{file}, imported by {own}"
+        counts = _counts(coverage) if file == own else {}
+        _print_lines(title, texts.get(file, ""), counts, lacking[file])
+
+
+def _print_lines(
+    title: str, text: str, counts: Mapping[int, str], lacking: Mapping[int, Sequence[str]]
+) -> None:
     place = terminal()
-    counts: dict[int, int] = {}
-    for rule in coverage.plan.rules:
-        counts[rule.line] = counts.get(rule.line, 0) + coverage.rules[rule.index].yes
-    lacking: dict[int, list[str]] = {}
-    for condition, what in coverage.lacking():
-        said = f"{what}: {spell_expression(condition.expr, coverage.plan)}"
-        lacking.setdefault(condition.line, []).append(said)
     echo()
-    echo(place.paint("1", visible_lines(coverage.plan.file)))
-    for number, line in enumerate(text.splitlines(), 1):
-        count = "" if number not in counts else f"{counts[number]:,}" if counts[number] else "never"
+    echo(place.paint("1", visible_lines(title)))
+    lines = text.splitlines()
+    lines += [""] * (max(lacking, default=0) - len(lines))
+    for number, line in enumerate(lines, 1):
+        count = counts.get(number, "")
         shown = visible_lines(f"{count:>7} {number:>5}  {line}".rstrip())
-        missed = count == "never" or number in lacking
+        missed = count == _NEVER or number in lacking
         echo(place.paint("31", shown) if missed else shown)
         for said in lacking.get(number, ()):
             echo(place.paint("31", visible_lines(f"{'':>13}  ^ {said}")))
+
+
+_NEVER = "never"
+
+
+def _counts(coverage: Coverage) -> dict[int, str]:
+    """For the line of each rule how often it has applied; `-` where it never can."""
+    times: dict[int, int] = {}
+    counted: set[int] = set()
+    for rule in coverage.plan.rules:
+        times[rule.line] = times.get(rule.line, 0) + coverage.rules[rule.index].yes
+        if rule.index in coverage.countable.rules:
+            counted.add(rule.line)
+    return {
+        line: f"{count:,}" if count else _NEVER if line in counted else "-"
+        for line, count in times.items()
+    }

@@ -405,11 +405,16 @@ class ParamDefinition(Node):
 
 @frozen(repr=False)
 class LocalDefinition(Node):
-    """A `let`, evaluated at most once per request; refers only to earlier ones."""
+    """A `let`, evaluated at most once per request; refers only to earlier ones.
+
+    `line` is that of the policy which declares or imports it; `origin` the file and the line
+    of an imported one.
+    """
 
     name: str
     expr: Expr
     line: int
+    origin: tuple[str, int] | None = None
 
 
 @frozen(repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from policyc.explain.spelling import spell_expression
@@ -12,11 +12,16 @@ from policyc.testing.report import Failure, Report, Result, Verdict
 
 __all__ = ["document"]
 
+#: The name of a share in the document where it is not that of the kind.
+_SHARES = {"conditions": "outcomes"}
+
+_WORDS = (("true", True), ("false", False))
+
 
 def document(
-    reports: Sequence[Report], unusable: Sequence[str] = (), *, times: bool = True
+    reports: Sequence[Report], unusable: Iterable[str] = (), *, times: bool = True
 ) -> dict[str, Any]:
-    """All results. `unusable` are files with errors; without `times` all times are 0."""
+    """All results. `unusable` are files that could not be run; without `times` all times are 0."""
     results = [result for report in reports for result in report.results]
     return {
         "passed": _count(results, Verdict.PASSED),
@@ -82,21 +87,61 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
     plan, tally = coverage.plan, coverage.tally()
     return {
         "percent": round(tally.percent, 2),
-        "rules": {"reached": tally.rules, "all": tally.all_rules},
-        "outcomes": {"reached": tally.outcomes, "all": tally.all_outcomes},
+        **{
+            _SHARES.get(name, name): {"reached": share.reached, "all": share.whole}
+            for name, share in tally.parts.items()
+        },
         "rules_applied": [
-            {**(_rule(plan, rule) or {}), "times": coverage.rules[rule.index].yes}
+            {
+                **(_rule(plan, rule) or {}),
+                "times": coverage.rules[rule.index].yes,
+                "counts": rule.index in coverage.countable.rules,
+            }
             for rule in plan.rules
         ],
         "conditions": [
             {
-                "line": condition.line,
-                "let": condition.let or None,
-                "rule": None if condition.rule is None else condition.rule.index,
-                "text": spell_expression(condition.expr, plan),
+                "file": known.file,
+                "line": known.line,
+                "let": known.let or None,
+                "rule": None if known.rule is None else known.rule.index,
+                "text": spell_expression(known.expr, plan),
                 "true": coverage.outcomes[place].yes,
                 "false": coverage.outcomes[place].no,
+                "counts": [word for word, value in _WORDS if value in known.possible],
             }
-            for place, condition in coverage.conditions.items()
+            for place, known in coverage.conditions.items()
         ],
+        "blocks": [
+            found
+            for hook in plan.hooks
+            for block in hook.blocks
+            if (found := _block(coverage, hook, block)) is not None
+        ],
+        "opinions": [
+            {
+                "hook": hook.hook.value,
+                "combine": hook.combine.value,
+                "times": coverage.combined[hook.hook].yes,
+                "counts": hook.hook in coverage.countable.combined,
+            }
+            for hook in plan.hooks
+        ],
+    }
+
+
+def _block(coverage: Coverage, hook: n.HookPlan, block: n.Block) -> dict[str, Any] | None:
+    """What became of the scope and the rollout of a block, None if it has neither."""
+    where = (hook.hook, block.index)
+    scope, rollout = coverage.scopes.get(where), coverage.rollouts.get(where)
+    if scope is None and rollout is None:
+        return None
+    return {
+        "hook": hook.hook.value,
+        "line": block.line,
+        "scope": None if block.scope is None else coverage.plan.paths[block.scope],
+        "inside": None if scope is None else scope.yes,
+        "outside": None if scope is None else scope.no,
+        "admitted": None if rollout is None else rollout.yes,
+        "refused": None if rollout is None else rollout.no,
     }

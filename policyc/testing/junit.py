@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 from policyc.diagnostics.visible import visible
@@ -11,50 +11,45 @@ from policyc.testing.report import Failure, Report, Result, Verdict
 __all__ = ["junit"]
 
 
-def junit(reports: Sequence[Report], unusable: Sequence[str] = (), *, times: bool = True) -> bytes:
+def junit(
+    reports: Sequence[Report], unusable: Mapping[str, str] | None = None, *, times: bool = True
+) -> bytes:
     """One suite for each policy, one case for each test and property.
 
-    `unusable` are files with errors, each of which is a case that went wrong. Without
-    `times` all times are 0, so that equal results are equal files.
+    `unusable` says of files why they could not be run, each of which is a case that went
+    wrong. Without `times` all times are 0, so that equal results are equal files.
     """
-    root = ElementTree.Element("testsuites", {"name": "policyc"})
+    unusable = unusable or {}
+    every = [result for report in reports for result in report.results]
+    root = ElementTree.Element("testsuites", _counts("policyc", every, len(unusable), times=times))
     for report in reports:
-        suite = _suite(root, report.plan.file, report.results, times=times)
+        counts = _counts(report.plan.file, report.results, 0, times=times)
+        suite = ElementTree.SubElement(root, "testsuite", counts)
         for result in report.results:
             _case(suite, report, result, times=times)
-    for file in unusable:
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            {"name": _safe(file), "tests": "1", "failures": "0", "errors": "1", "skipped": "0"},
-        )
-        suite.set("time", _time(0))
-        case = ElementTree.SubElement(
-            suite, "testcase", {"classname": _safe(file), "name": "check", "time": _time(0)}
-        )
-        ElementTree.SubElement(case, "error", {"message": "the policy has errors", "type": "check"})
+    for file, why in unusable.items():
+        suite = ElementTree.SubElement(root, "testsuite", _counts(file, (), 1, times=times))
+        name = {"classname": _safe(file), "name": "check", "file": _safe(file), "line": "1"}
+        case = ElementTree.SubElement(suite, "testcase", {**name, "time": _time(0)})
+        ElementTree.SubElement(case, "error", {"message": _safe(why), "type": "check"})
     ElementTree.indent(root)
     return ElementTree.tostring(root, "utf-8", xml_declaration=True) + b"\n"
 
 
-def _suite(
-    root: ElementTree.Element, name: str, results: Sequence[Result], *, times: bool
-) -> ElementTree.Element:
+def _counts(name: str, results: Sequence[Result], errors: int, *, times: bool) -> dict[str, str]:
+    """The attributes of a suite, or of all of them."""
+
     def count(verdict: Verdict) -> str:
         return str(sum(result.verdict is verdict for result in results))
 
-    return ElementTree.SubElement(
-        root,
-        "testsuite",
-        {
-            "name": _safe(name),
-            "tests": str(len(results)),
-            "failures": count(Verdict.FAILED),
-            "errors": "0",
-            "skipped": count(Verdict.NOT_RUN),
-            "time": _time(sum(result.seconds for result in results) if times else 0),
-        },
-    )
+    return {
+        "name": _safe(name),
+        "tests": str(len(results) + errors),
+        "failures": count(Verdict.FAILED),
+        "errors": str(errors),
+        "skipped": count(Verdict.NOT_RUN),
+        "time": _time(sum(result.seconds for result in results) if times else 0),
+    }
 
 
 def _case(suite: ElementTree.Element, report: Report, result: Result, *, times: bool) -> None:

@@ -77,6 +77,7 @@ class Maker:
         self._goals = [*self._rule_goals()]
         self.fitting: dict[tuple[object, ...], Sequence[n.ConstValue | None]] = {}
         self._asked: dict[int, tuple[list[str], list[str]]] = {}
+        self._param_values: dict[str, list[int]] = {}
 
     def _with_condition(self) -> n.HookPlan:
         """The hook with one more block for the condition, so that its names count as used."""
@@ -179,6 +180,11 @@ class Maker:
 
     def param_values(self, item: n.ParamDefinition) -> list[int]:
         """Values of a parameter, within its range, the first being the one that it starts with."""
+        if item.name not in self._param_values:
+            self._param_values[item.name] = self._values_of_param(item)
+        return self._param_values[item.name]
+
+    def _values_of_param(self, item: n.ParamDefinition) -> list[int]:
         if item.type.kind is Kind.BOOL:
             return list(dict.fromkeys((item.default, item.low, item.high)))
         around = [item.default, item.low, item.high, *b.numbers(self.plan, self._exprs, item.type)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
 
 from policyc.plan import cases as c
 from policyc.plan import nodes as n
@@ -13,7 +15,7 @@ from policyc.plan.evaluate import Outcome, State, Values, evaluate
 from policyc.plan.promises import property_holds
 from policyc.testing.maker import Maker
 from policyc.testing.smallest import smallest
-from policyc.testing.strategies import Situation, situations_of
+from policyc.testing.strategies import Situation
 
 __all__ = ["Counterexample", "look"]
 
@@ -36,6 +38,13 @@ class Counterexample:
 
 
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+#: Where the choices for some situations start from.
+_NUMBERS = st.integers(0, (1 << 64) - 1)
+
+#: How many situations follow from one number.
+_AT_ONCE = 10
 
 
 class _FoundError(Exception):
@@ -73,14 +82,38 @@ def look(
     return tried, Counterexample(values, state, outcome, _names(maker, values))
 
 
+class _Simplest:
+    """The first of everything."""
+
+    def below(self, count: int) -> int:
+        return 0
+
+
+class _Seeded:
+    """Choices that follow from a number."""
+
+    def __init__(self, number: int) -> None:
+        self._random = Random(number).random
+
+    def below(self, count: int) -> int:
+        return int(self._random() * count)
+
+
 def _search(
     maker: Maker, broken: Callable[[Situation], bool], examples: int, number: int
 ) -> Situation | None:
+    """The first situation that is broken, if one is; `examples` of them are tried.
+
+    Hypothesis chooses numbers, and several situations follow from each of them: a choice of
+    its own for each choice in them would take most of the time. What was found is made smaller
+    by what is known of policies.
+    """
     found: list[Situation] = []
+    left = examples
 
     @seed(number)
     @settings(
-        max_examples=examples,
+        max_examples=-(-examples // _AT_ONCE),
         database=None,
         deadline=None,
         derandomize=False,
@@ -90,13 +123,18 @@ def _search(
         report_multiple_bugs=False,
         print_blob=False,
     )
-    @given(situations_of(maker))
-    def example(situation: Situation) -> None:
+    @given(_NUMBERS)
+    def example(number: int) -> None:
+        nonlocal left
         if found:  # hypothesis runs it once more, to be sure
             raise _FoundError
-        if broken(situation):
-            found.append(situation)
-            raise _FoundError
+        choices = _Seeded(number)
+        for _ in range(min(_AT_ONCE, left)):
+            situation = maker.situation(_Simplest() if left == examples else choices)
+            left -= 1
+            if broken(situation):
+                found.append(situation)
+                raise _FoundError
 
     try:
         example()

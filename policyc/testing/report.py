@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from policyc.plan import nodes as n
-from policyc.testing.coverage import Coverage
+
+if TYPE_CHECKING:
+    from policyc.testing.coverage import Coverage
 
 __all__ = ["Failure", "Kind", "Report", "Result", "Verdict"]
 

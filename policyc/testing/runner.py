@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from policyc.plan import cases as c
 from policyc.plan import nodes as n
 from policyc.plan.evaluate import Outcome, State, Values
 from policyc.plan.promises import hook_of, run_case
-from policyc.testing import spelling as s
-from policyc.testing.coverage import Coverage
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
+
+if TYPE_CHECKING:
+    from policyc.testing.coverage import Coverage
 
 __all__ = ["DEFAULT_EXAMPLES", "Options", "listed", "run"]
 
@@ -47,14 +49,20 @@ class Options:
 def run(plan: n.Plan, options: Options | None = None) -> Report:
     """Run the tests of a plan, then its properties."""
     options = options or Options()
-    reached = Coverage(plan) if options.coverage else None
-    everything = Coverage(plan) if reached is not None and options.examples_count else None
+    reached = _nothing_yet(plan) if options.coverage else None
+    everything = _nothing_yet(plan) if reached is not None and options.examples_count else None
     results: list[Result] = []
     for result in _results(plan, options, reached, everything):
         results.append(result)
         if options.stop and result.verdict is Verdict.FAILED:
             break
     return Report(plan, tuple(results), reached, everything)
+
+
+def _nothing_yet(plan: n.Plan) -> Coverage:
+    from policyc.testing.coverage import Coverage
+
+    return Coverage(plan)
 
 
 def listed(plan: n.Plan, options: Options) -> Report:
@@ -142,6 +150,8 @@ def _failure(
     expected: str,
     happened: tuple[tuple[str, ...], Values, State, Outcome],
 ) -> Failure:
+    from policyc.testing import spelling as s  # most runs have no failure to spell
+
     names, values, state, outcome = happened
     rule = outcome.decided_by
     return Failure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from xml.etree import ElementTree
@@ -66,13 +67,185 @@ def test_directory_without_policies(tmp_path: Path):
     assert invoke("test", str(tmp_path / "none.thp")).exit_code == 2
 
 
+BROKEN = "policy broken; thp { deny when vma.what; allow all when mm.what; otherwise deny; }"
+
+
 def test_policy_with_errors(small: Path, tmp_path: Path):
     broken = tmp_path / "broken.thp"
-    broken.write_text("policy broken; thp { otherwise nothing; }", "utf-8")
-    result = invoke("test", str(broken), str(small))
+    broken.write_text(BROKEN, "utf-8")
+    report = tmp_path / "report.xml"
+    result = invoke("test", str(broken), str(small), "--junit", str(report))
     assert result.exit_code == 1
     assert "error[" in result.stderr
-    assert "all passed" in result.stdout
+    assert result.stdout.splitlines() == [
+        f"{small}: 2 tests, 1 property: all passed",
+        f"{broken}: not run: 2 errors",
+    ]
+    errors = ElementTree.parse(report).getroot().findall(".//error")
+    assert [error.get("message") for error in errors] == ["not run: 2 errors"]
+    assert json.loads(invoke("test", str(tmp_path), "--json").stdout)["unusable"] == [str(broken)]
+
+
+def test_definitions_have_a_line_and_are_fine(tmp_path: Path):
+    library = tmp_path / "common.thp"
+    library.write_text("let large = vma.size > 1M;\n", "utf-8")
+    result = invoke("test", str(tmp_path))
+    assert result.exit_code == 0
+    assert result.stdout == f"{library}: definitions, nothing to run\n"
+
+
+def test_file_that_cannot_be_read_does_not_stop_the_others(small: Path, tmp_path: Path):
+    dangling = tmp_path / "dangling.thp"
+    dangling.symlink_to(tmp_path / "nowhere.thp")
+    (tmp_path / "broken.thp").write_text(BROKEN, "utf-8")
+    result = invoke("test", str(tmp_path), "--coverage")
+    assert result.exit_code == 2
+    assert f"cannot read {dangling}: " in result.stderr
+    assert f"{dangling}: cannot be read" in result.stdout.splitlines()
+    assert f"{small}: 2 tests, 1 property: all passed" in result.stdout.splitlines()
+    assert "Traceback" not in result.output
+
+
+def test_directory_that_cannot_be_listed(small: Path, monkeypatch: pytest.MonkeyPatch):
+    locked = small.parent / "locked"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refusing(place: str):  # as root can list every directory
+        if place == str(locked):
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr("policyc.cli.test.os.scandir", refusing)
+    result = invoke("test", str(small.parent))
+    assert result.exit_code == 2
+    assert f"{locked}: cannot be read" in result.stdout.splitlines()
+    assert f"{small}: 2 tests, 1 property: all passed" in result.stdout.splitlines()
+
+
+def test_links_in_circles_and_other_files(small: Path, tmp_path: Path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "up").symlink_to(tmp_path)
+    (tmp_path / "link.thp").symlink_to(tmp_path / "below")
+    (tmp_path / "directory.thp").mkdir()
+    (tmp_path / "notes.txt").write_text("no policy", "utf-8")
+    result = invoke("test", str(tmp_path))
+    assert (result.exit_code, result.output) == (
+        0,
+        f"{small}: 2 tests, 1 property: all passed\n",
+    )
+
+
+def test_deep_directories(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """More levels than Python has frames, which is no longer a path than Linux takes."""
+    top = tmp_path / "deep"
+    top.mkdir()
+    monkeypatch.chdir(top)
+    for _ in range(1_200):
+        Path("d").mkdir()
+        os.chdir("d")
+    small.rename("small.thp")
+    monkeypatch.chdir(top)
+    try:
+        result = invoke("test", ".")
+        assert result.exit_code == 0
+        assert result.output.endswith("small.thp: 2 tests, 1 property: all passed\n")
+    finally:
+        # What removes old directories of tests goes down by recursion.
+        for _ in range(1_199):
+            os.chdir("d")
+        Path("d/small.thp").unlink()
+        Path("d").rmdir()
+        for _ in range(1_199):
+            os.chdir("..")
+            Path("d").rmdir()
+        monkeypatch.chdir(tmp_path)
+
+
+IMPORTING = """policy importing;
+import "lib/common.thp" (large);
+thp { deny when large; otherwise pass; }
+test "large" for thp { given vma.size = 2M; expect deny; }
+"""
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Path:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "common.thp").write_text("# shared\nlet large = vma.size > 1M;\n", "utf-8")
+    path = tmp_path / "importing.thp"
+    path.write_text(IMPORTING, "utf-8")
+    return path
+
+
+def test_conditions_of_imports_count(importing: Path):
+    assert invoke("test", str(importing), "--fail-under", "50").exit_code == 0
+    result = invoke("test", str(importing), "--fail-under", "51")
+    assert result.exit_code == 1
+    assert "50.00% is reached, less than 51%" in result.stderr
+    row = result.stdout.splitlines()[-1].split()
+    assert row == [str(importing), "1/2", "1/2", "50.0%"]
+
+
+def test_imports_are_annotated_under_their_own_name(importing: Path):
+    library = importing.parent / "lib" / "common.thp"
+    lines = invoke("test", str(importing), "--annotate").output.splitlines()
+    start = lines.index(f"{library}, imported by {importing}")
+    assert lines[start + 1 :] == [
+        "            1  # shared",
+        "            2  let large = vma.size > 1M;",
+        "               ^ never false: vma.size > 1M",
+    ]
+    assert lines.index(str(importing)) < start
+
+
+SCOPED = """policy scoped;
+combine thp by nearest;
+thp { otherwise allow all; }
+thp for cgroup "/batch" { rollout 10% by cgroup; deny when vma.stack; otherwise deny; }
+test "elsewhere" for thp { given cgroup = "/web"; expect allow all; }
+"""
+
+
+def test_scopes_have_columns_and_lines(tmp_path: Path, small: Path):
+    scoped = tmp_path / "scoped.thp"
+    scoped.write_text(SCOPED, "utf-8")
+    result = invoke("test", "--coverage", "--annotate", str(scoped), str(small))
+    lines = result.output.splitlines()
+    head = next(line for line in lines if line.startswith("file "))
+    assert head.split() == [
+        "file", "rules", "conditions", "scopes", "rollouts", "combined", "reached",
+    ]  # fmt: skip
+    rows = {line.split()[0]: line.split()[1:] for line in lines[lines.index(head) + 1 :][:3]}
+    assert rows == {
+        str(scoped): ["1/3", "0/2", "1/2", "0/2", "0/1", "20.0%"],
+        str(small): ["2/3", "5/8", "0/0", "0/0", "0/0", "63.6%"],
+        "all": ["3/6", "5/10", "1/2", "0/2", "0/1", "42.8%"],
+    }
+    assert [line.partition("^ ")[2] for line in lines if "^" in line][:5] == [
+        "never inside the scope",
+        "never admitted by the rollout",
+        "never refused by the rollout",
+        "never two blocks with an opinion to combine by nearest",
+        "never looked at: vma.stack",
+    ]
+    (file,) = json.loads(invoke("test", "--coverage", "--json", str(scoped)).stdout)["files"]
+    coverage = file["coverage"]
+    assert coverage["scopes"] == {"reached": 1, "all": 2}
+    assert coverage["blocks"] == [
+        {
+            "hook": "thp",
+            "line": 4,
+            "scope": "/batch",
+            "inside": 0,
+            "outside": 1,
+            "admitted": 0,
+            "refused": 0,
+        }
+    ]
+    assert coverage["opinions"] == [
+        {"hook": "thp", "combine": "nearest", "times": 0, "counts": True}
+    ]
 
 
 def test_required_tests(policy: Path):
@@ -163,5 +336,5 @@ def test_nothing_is_left_beside_the_policies(small: Path, monkeypatch: pytest.Mo
 
 
 def test_shipped_examples_keep_what_they_promise():
-    result = invoke("test", str(ROOT / "examples"))
+    result = invoke("test", str(ROOT / "examples"), "--fail-under", "100")
     assert result.exit_code == 0, result.output

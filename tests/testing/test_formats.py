@@ -15,7 +15,7 @@ FAILING = SMALL.replace("expect allow pmd", "expect allow 64K").replace('"large"
 
 
 def test_junit():
-    root = ElementTree.fromstring(junit([ran(FAILING)], ["broken.thp"]))
+    root = ElementTree.fromstring(junit([ran(FAILING)], {"broken.thp": "not run: 2 errors"}))
     assert root.tag == "testsuites"
     suite, broken = root
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "skipped")} == {
@@ -35,6 +35,43 @@ def test_junit():
     assert failure.get("message") == "expected allow 64K, got allow 2M"
     assert "policy.thp:11: expect allow 64K" in (failure.text or "")
     assert (broken.get("errors"), broken.get("name")) == ("1", "broken.thp")
+
+
+#: The attributes that readers know: the schema of Jenkins' xUnit plugin, and `file` and `line`
+#: of a case as GitLab and GitHub's actions read them.
+_ATTRIBUTES = {
+    "testsuites": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testcase": {"classname", "name", "file", "line", "time"},
+    "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "skipped": {"message"},
+}
+_INSIDE = {
+    "testsuites": {"testsuite"},
+    "testsuite": {"testcase"},
+    "testcase": {"failure", "error", "skipped"},
+}
+
+
+def test_junit_has_what_readers_know_and_numbers_that_add_up():
+    reports = [ran(FAILING, properties=False), ran(SMALL)]
+    root = ElementTree.fromstring(junit(reports, {"broken.thp": "cannot be read"}))
+    for element in root.iter():
+        wanted = _ATTRIBUTES[element.tag]
+        assert set(element.keys()) == wanted, element.tag
+        assert {child.tag for child in element} <= _INSIDE.get(element.tag, set())
+    for case in root.iter("testcase"):
+        assert int(case.get("line", "")) > 0
+        assert case.get("file") in {"policy.thp", "broken.thp"}
+    for suite in [root, *root]:
+        cases = list(suite.iter("testcase"))
+        for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            count = sum(case.find(tag) is not None for case in cases)
+            assert suite.get(name) == str(count)
+        assert suite.get("tests") == str(len(cases))
+        assert float(suite.get("time", "")) >= 0
+    assert (root.get("tests"), root.get("errors"), root.get("skipped")) == ("7", "1", "1")
 
 
 def test_junit_without_times_is_the_same_every_time():
@@ -81,12 +118,14 @@ def test_json():
     assert coverage["rules"] == {"reached": 2, "all": 3}
     assert coverage["outcomes"] == {"reached": 5, "all": 8}
     assert coverage["conditions"][0] == {
+        "file": "policy.thp",
         "line": 3,
         "let": "squeezed",
         "rule": None,
         "text": "psi.memory.full.avg10 > 10%",
         "true": 0,
         "false": 2,
+        "counts": ["true", "false"],
     }
 
 

@@ -75,6 +75,11 @@ def test_same_seed_same_requests():
     assert seen[0].results[2].checked == seen[1].results[2].checked
 
 
+@pytest.mark.parametrize("examples", [1, 9, 10, 25])
+def test_as_many_examples_as_asked_for(examples: int):
+    assert ran(SMALL, examples=examples).results[2].checked == examples
+
+
 #: For each example with tests: the text that is replaced, and what makes a rule wrong.
 MUTANTS = [
     ("fleet", "deny when squeezed or not has cgroup", "deny when not has cgroup"),
