@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from policyc.check import check_text
+from policyc.check import CheckResult, check_text
+from policyc.check.model import Read
 from policyc.diagnostics.codes import LINT_CODES
 from policyc.diagnostics.model import Diagnostic, Diagnostics, Severity
 from policyc.lint.comments import allowances, without_effect, without_reason
@@ -19,8 +20,9 @@ from policyc.lint.rules import BY_PROFILE, RULES
 from policyc.plan import nodes as n
 from policyc.source import Source
 from policyc.syntax.parser import parse
+from policyc.syntax.tree import PolicyFile
 
-__all__ = ["FixResult", "LintResult", "fix_text", "lint_text"]
+__all__ = ["FixResult", "LintResult", "fix_text", "lint_checked", "lint_text"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,21 +56,36 @@ def lint_text(
     profiles: Sequence[str] = (),
     target: n.Target | None = None,
     codes: Collection[str] = LINT_CODES,
+    read: Read | None = None,
 ) -> LintResult:
     """Apply the rules with these codes to a policy.
 
     `profiles` are the kernel interfaces that the policy is for; without any, rules about
     interfaces speak of what all of them have in common. `name` is what diagnostics call
-    the file.
+    the file. `read` gives the bytes of an imported file; without it they come from the disk.
     """
-    result = check_text(text, name, profiles=["testrun"], target=target, library=True)
+    result = check_text(text, name, profiles=["testrun"], target=target, read=read, library=True)
+    return lint_checked(result, profiles=profiles, codes=codes)
+
+
+def lint_checked(
+    result: CheckResult,
+    file: PolicyFile | None = None,
+    *,
+    profiles: Sequence[str] = (),
+    codes: Collection[str] = LINT_CODES,
+) -> LintResult:
+    """Apply the rules to a policy that has been checked.
+
+    `file` is the tree of the same source, if it is at hand.
+    """
     if result.is_library:
         return LintResult((), checked=True)  # definitions are judged where they are used
     if result.plan is None:
         errors = tuple(d for d in result.diagnostics if d.severity is Severity.ERROR)
         return LintResult(errors, checked=False)
     source = result.blocks[0].item.span.source
-    file = parse(source, Diagnostics())
+    file = file or parse(source, Diagnostics())
     assert file is not None
     subject = Subject(source, file, result.plan, result.blocks, result.diagnostics, profiles)
     return _apply_rules(subject, set(codes))
@@ -107,21 +124,25 @@ def fix_text(
     profiles: Sequence[str] = (),
     target: n.Target | None = None,
     codes: Collection[str] = LINT_CODES,
+    read: Read | None = None,
 ) -> FixResult:
     """Apply every safe fix, and those that become possible by it, until none is left.
 
     The result checks whenever the text did; should a fix ever break that, it is left out
     with all of its round.
     """
-    applied = 0
-    result = lint_text(data, name, profiles=profiles, target=target, codes=codes)
+
+    def lint(data: bytes) -> LintResult:
+        return lint_text(data, name, profiles=profiles, target=target, codes=codes, read=read)
+
+    applied, result = 0, lint(data)
     while result.source is not None:
         fixes = [item.fix for item in result.findings if item.fix is not None]
         if not fixes:
             break
         text, number = apply_fixes(result.source, fixes)
         fixed = (_BOM if data.startswith(_BOM) else b"") + text.encode("utf-8", "surrogatepass")
-        next_result = lint_text(fixed, name, profiles=profiles, target=target, codes=codes)
+        next_result = lint(fixed)
         if not next_result.checked or len(fixed) >= len(data):
             break
         applied += number
