@@ -41,6 +41,11 @@ class Editor(LanguageClient):
         self.registered: list[types.Registration] = []
         self.refreshed = 0
 
+    def end(self) -> None:
+        """End the server if it runs, as it does after a test that fails."""
+        if self._server is not None and self._server.returncode is None:
+            self._server.kill()
+
     # -- documents
 
     def open(self, text: str, uri: str = URI) -> None:
@@ -249,4 +254,5 @@ async def serving(
         yield editor
         await soon(editor.shutdown_session())
     finally:
+        editor.end()
         await editor.stop()
