@@ -51,8 +51,8 @@ class Analysis:
         self.checked = checked
         #: Whether that is this version, whose places in the text are those of the findings.
         self.fresh = False
-        #: Of each test, by the line it begins on: expectations that are met, and all of them.
-        self.tests: dict[int, tuple[int, int]] = {}
+        #: What became of each test and property, by the line it begins on.
+        self.outcomes: dict[int, str] = {}
         #: What the linter said, if the text is fresh.
         self.linted: tuple[Diagnostic, ...] = ()
         #: The text with every safe fix, if there are any and they have been worked out.

@@ -20,14 +20,17 @@ from policyc.lsp.findings import protocol_diagnostic
 from policyc.lsp.imports import imports_of
 from policyc.lsp.lines import Lines
 from policyc.lsp.linting import all_fixed, everything, lint
+from policyc.lsp.promises import outcomes
 from policyc.plan.nodes import Target
-from policyc.plan.promises import run_case
 from policyc.source import Source
 
 __all__ = ["PolicyServer"]
 
 #: How long nothing must have been typed before the text is checked, in seconds.
 _QUIET = 0.15
+
+#: How long nothing must have happened before all safe fixes are worked out together.
+_IDLE = 0.5
 
 #: An import cannot be read; the file may come into being.
 _UNREADABLE = "PC0213"
@@ -37,7 +40,7 @@ class _Found(NamedTuple):
     """What is known of a version of a document once it has been checked."""
 
     result: CheckResult
-    tests: dict[int, tuple[int, int]]
+    outcomes: dict[int, str]
     linted: tuple[Diagnostic, ...]
 
 
@@ -57,6 +60,7 @@ class PolicyServer(LanguageServer):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waiting: dict[str, None] = {}
         self._worker: asyncio.Task[None] | None = None
+        self._fixing: asyncio.Task[None] | None = None
         self._published: dict[str, set[str]] = {}
 
     def open(self, item: types.TextDocumentItem) -> None:
@@ -119,18 +123,28 @@ class PolicyServer(LanguageServer):
                 current = self.documents.get(uri)
                 if current is not None and current.version == document.version:
                     self._take(current, found)
-                    if any(item.fix is not None for item in found.linted):
-                        current.fixed = await asyncio.to_thread(self.fix_all, current)
         finally:
             self._worker = None
 
     def _take(self, document: Analysis, found: _Found) -> None:
-        document.checked, document.tests, document.linted = found
+        document.checked, document.outcomes, document.linted = found
         document.fresh, document.fixed = True, None
         self._say(document)
+        if any(item.fix is not None for item in found.linted):
+            asyncio.get_running_loop().call_later(_IDLE, self._start_fixing, document)
+
+    def _start_fixing(self, document: Analysis) -> None:
+        """Work out every safe fix, if nobody has typed since."""
+        if self.documents.get(document.uri) is document and self._worker is None:
+            self._fixing = asyncio.get_running_loop().create_task(self._fix(document))
+
+    async def _fix(self, document: Analysis) -> None:
+        fixed = await asyncio.to_thread(self.fix_all, document)
+        if document.fresh:
+            document.fixed = fixed
 
     def _found(self, document: Analysis) -> _Found:
-        """What the checker says, what became of each test, and what the linter says."""
+        """What the checker says, what became of tests and properties, and what the linter says."""
         result = check_text(
             document.text,
             document.path,
@@ -139,14 +153,10 @@ class PolicyServer(LanguageServer):
             read=self.files.read,
             library=True,
         )
-        tests: dict[int, tuple[int, int]] = {}
-        for case in result.plan.tests if result.plan is not None else ():
-            met = [verdict.met for verdict in run_case(result.plan, case)] if result.plan else []
-            tests[case.line] = sum(met), len(met)
         is_current = self.documents.get(document.uri) is document
         linted = lint(document, result, self.profiles) if is_current else ()
         _ = document.tree  # so that formatting need not wait for it
-        return _Found(result, tests, linted)
+        return _Found(result, outcomes(result.plan) if result.plan is not None else {}, linted)
 
     def fix_all(self, document: Analysis) -> str | None:
         """A document with every safe fix of the linter; None if there is nothing to fix."""

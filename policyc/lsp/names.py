@@ -141,9 +141,11 @@ def uses(what: Meaning, importers: Sequence[Analysis]) -> list[Place]:
 
 
 def _own_places(document: Analysis, name: str) -> Iterator[Place]:
-    declared = [t for t, role in document.outline.roles if role is Role.DECLARATION]
-    for token in sorted([*declared, *_used_words(document)], key=lambda token: token.start):
-        if token.text == name:
+    inside = _import_places(document)
+    for token, role in document.outline.roles:
+        if token.text != name or role not in (Role.DECLARATION, Role.USE):
+            continue
+        if role is Role.DECLARATION or not _is_in(token, inside):
             yield Place(document, token.start, token.end)
 
 
@@ -165,10 +167,18 @@ def _imported_places(document: Analysis, what: Declared) -> Iterator[Place]:
 
 def _used_words(document: Analysis) -> Iterator[Token]:
     """The words that stand for something, without those of imports."""
-    imports = imports_of(document)
+    inside = _import_places(document)
     for token, role in document.outline.roles:
-        if role is Role.USE and not any(i.start <= token.start < i.end for i in imports):
+        if role is Role.USE and not _is_in(token, inside):
             yield token
+
+
+def _import_places(document: Analysis) -> list[tuple[int, int]]:
+    return [(item.start, item.end) for item in imports_of(document)]
+
+
+def _is_in(token: Token, places: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= token.start < end for start, end in places)
 
 
 # -- renaming

@@ -182,6 +182,27 @@ async def test_lenses_say_what_became_of_tests(client: Editor):
     assert (await client.lenses())[1] == "passes (2 of 2)"
 
 
+async def test_lenses_say_what_became_of_properties(client: Editor):
+    policy = "policy p;\nthp { deny when vma.size > 8M; otherwise pass; }\n"
+    client.open(
+        policy + 'property "a" for thp:\n    result in orders;\n'
+        'property "b" for thp: vma.size < 9M implies result == orders;\n'
+    )
+    await client.findings()
+    holds, fails = (await client.lenses())[1:]
+    assert holds == "holds for 25 generated requests"
+    assert fails == "FAILS: `policyc test` shows for which request"
+    rules = "".join(f"deny when vma.size > {n}M and task.uid == {n};\n" for n in range(2000))
+    client.open(
+        f'policy p;\nthp {{ {rules} otherwise pass; }}\nproperty "c" for thp: result in orders;\n'
+    )
+    await client.findings()
+    assert (await client.lenses())[1].startswith("not tried here")
+    client.edit(client.text.index("5;"), client.text.index("5;") + 1, "5M")
+    await client.findings()
+    assert (await client.lenses())[1] == "not run: the policy has errors, or has changed"
+
+
 async def test_lenses_count_rules(client: Editor):
     assert await client.lenses() == ["3 rules", "2 rules"]
     client.open(
