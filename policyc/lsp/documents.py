@@ -61,7 +61,8 @@ class PolicyServer(LanguageServer):
         self._waiting: dict[str, None] = {}
         self._worker: asyncio.Task[None] | None = None
         self._fixing: asyncio.Task[None] | None = None
-        self._published: dict[str, set[str]] = {}
+        #: What is said of each file, by the document whose check has found it.
+        self._said: dict[str, dict[str, list[types.Diagnostic]]] = {}
 
     def open(self, item: types.TextDocumentItem) -> None:
         """Take in a document."""
@@ -91,8 +92,8 @@ class PolicyServer(LanguageServer):
         timer = self._timers.pop(uri, None)
         if timer is not None:
             timer.cancel()
-        for place in self._published.pop(uri, {uri}):
-            self._publish(place, None, [])
+        self._said.setdefault(uri, {})
+        self._replace(uri, {}, None)
         self.check_importers(uri, _QUIET)
 
     def check_soon(self, uri: str, delay: float) -> None:
@@ -198,25 +199,41 @@ class PolicyServer(LanguageServer):
         found: dict[str, list[Diagnostic]] = {document.uri: []}
         for item in everything(document):
             found.setdefault(self._uri_of(item.span.source, document), []).append(item)
-        for uri in self._published.get(document.uri, set()) - set(found):
-            self._publish(uri, None, [])
-        self._published[document.uri] = set(found)
-        self._refresh_lenses()
+        said: dict[str, list[types.Diagnostic]] = {}
         for uri, items in found.items():
-            version = document.version if uri == document.uri else None
-            lines = {item.span.source: None for item in items}
-            by_source = {s: Lines(s.text, document.encoding) for s in lines}
-            said = [protocol_diagnostic(item, by_source[item.span.source], uri) for item in items]
-            self._publish(uri, version, said)
+            sources = dict.fromkeys(item.span.source for item in items)
+            lines = {source: Lines(source.text, document.encoding) for source in sources}
+            said[uri] = [protocol_diagnostic(d, lines[d.span.source], uri) for d in items]
+        self._replace(document.uri, said, document.version)
+        self._refresh_lenses()
+
+    def _replace(
+        self, uri: str, said: dict[str, list[types.Diagnostic]], version: int | None
+    ) -> None:
+        """Publish what a check has found in place of what it found before, file by file.
+
+        What the checks of other documents found in the same files stays.
+        """
+        places = [place for place, by in self._said.items() if uri in by or place == uri]
+        for place in dict.fromkeys([*said, *places]):
+            by = self._said.setdefault(place, {})
+            by.pop(uri, None)
+            if place in said:
+                by[uri] = said[place]
+            if not by:
+                del self._said[place]
+            union: list[types.Diagnostic] = []
+            for item in (item for items in by.values() for item in items):
+                if item not in union:
+                    union.append(item)
+            params = types.PublishDiagnosticsParams(place, union, version if place == uri else None)
+            self.text_document_publish_diagnostics(params)
 
     def _uri_of(self, source: Source, document: Analysis) -> str:
         if source.name == document.path:
             return document.uri
-        return uris.from_fs_path(source.name) or document.uri
-
-    def _publish(self, uri: str, version: int | None, said: list[types.Diagnostic]) -> None:
-        params = types.PublishDiagnosticsParams(uri, said, version)
-        self.text_document_publish_diagnostics(params)
+        opened = self.files.opened(source.name)
+        return opened.uri if opened else uris.from_fs_path(source.name) or document.uri
 
     def _refresh_lenses(self) -> None:
         """Have the client ask for lenses again, which show what became of tests."""

@@ -39,13 +39,19 @@ class Files:
         self._make = make
         self._read: dict[str, tuple[tuple[int, int], Analysis]] = {}
 
+    def opened(self, path: str) -> Analysis | None:
+        """A document that is open."""
+        key = os.path.realpath(path)
+        documents = list(self._documents.values())  # while others open and close
+        return next((document for document in documents if document.key == key), None)
+
     def document(self, path: str) -> Analysis | None:
         """A document, open or not; None if it cannot be read."""
-        return self._open_one(path) or self._on_disk(path)
+        return self.opened(path) or self._on_disk(path)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file as it is in the editor, else as it is on the disk."""
-        document = self._open_one(path)
+        document = self.opened(path)
         if document is not None:
             return document.text.encode("utf-8", "surrogatepass")
         return read_file(path)
@@ -63,11 +69,6 @@ class Files:
             if other is not None and other.key != document.key and _imports(other, document):
                 found.setdefault(other.key, other)
         return Importers([found[key] for key in sorted(found)], all_known)
-
-    def _open_one(self, path: str) -> Analysis | None:
-        key = os.path.realpath(path)
-        documents = list(self._documents.values())  # while others open and close
-        return next((document for document in documents if document.key == key), None)
 
     def _on_disk(self, path: str) -> Analysis | None:
         """A file, read again only if it has changed."""

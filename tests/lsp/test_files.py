@@ -243,6 +243,24 @@ async def test_a_file_that_is_open_is_read_as_it_is_in_the_editor(tmp_path: Path
         assert [item.code for item in errors(said.diagnostics)] == ["PC0302"]
 
 
+async def test_what_two_checks_find_in_one_file_is_shown_together(tmp_path: Path):
+    shared, main = tmp_path / "shared.thp", tmp_path / "main.thp"
+    text = 'policy p;\nimport "shared.thp";\nthp { deny when big; otherwise pass; }\n'
+    wrong = "let big = vma.size > 1G;\nlet worse = 3 > 1G;\n"
+    async with serving() as editor:
+        editor.open(wrong, shared.as_uri())
+        assert [item.code for item in await editor.findings()] == ["PC0301"]
+        editor.open(text, main.as_uri())
+        said = await editor.hear(shared.as_uri())
+        assert [item.code for item in said.diagnostics] == ["PC0301"]
+        # The policy is gone, the file of definitions is as wrong as before.
+        editor.close(main.as_uri())
+        said = await editor.hear(shared.as_uri())
+        assert [item.code for item in said.diagnostics] == ["PC0301"]
+        editor.close(shared.as_uri())
+        assert not (await editor.hear(shared.as_uri())).diagnostics
+
+
 async def test_a_file_that_changes_on_the_disk_has_its_importers_checked(tmp_path: Path):
     shared, main = tmp_path / "shared.thp", tmp_path / "main.thp"
     capabilities = client_capabilities("visual-studio-code")

@@ -33,6 +33,18 @@ def test_it_ends_when_the_editor_does():
         assert client.hang_up() == 0
 
 
+def test_it_needs_nothing_that_only_tests_have():
+    code = (
+        "import sys, policyc.lsp.server\n"
+        "print(*sorted({'hypothesis', 'pytest', 'z3'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    )
+    assert result.stdout.split() == []
+
+
 def test_without_pygls_it_says_how_to_get_it():
     code = (
         "import sys, importlib.util as u; real = u.find_spec\n"
