@@ -222,11 +222,13 @@ class PolicyServer(LanguageServer):
                 by[uri] = said[place]
             if not by:
                 del self._said[place]
-            union: list[types.Diagnostic] = []
+            union: dict[tuple[object, ...], types.Diagnostic] = {}
             for item in (item for items in by.values() for item in items):
-                if item not in union:
-                    union.append(item)
-            params = types.PublishDiagnosticsParams(place, union, version if place == uri else None)
+                start = item.range.start
+                union.setdefault((item.code, item.message, start.line, start.character), item)
+            params = types.PublishDiagnosticsParams(
+                place, list(union.values()), version if place == uri else None
+            )
             self.text_document_publish_diagnostics(params)
 
     def _uri_of(self, source: Source, document: Analysis) -> str:
