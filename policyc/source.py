@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from policyc.frozen import frozen
+
 __all__ = ["Position", "Source", "Span"]
 
 
@@ -47,7 +49,7 @@ class Source:
         return self.text[start:end].rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Span:
     """A half-open range of characters in a source."""
 

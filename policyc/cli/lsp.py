@@ -45,14 +45,20 @@ def command(profiles: tuple[str, ...], page_size: str, pmd_order: int | None) ->
 
     _log_briefly()
     sys.setswitchinterval(_SWITCH)
-    gc.freeze()  # what is loaded stays; unlike other runs, this one goes on
-    gc.enable()
     # Only the protocol writes to the editor: whatever else is printed goes to its log.
     with os.fdopen(os.dup(1), "wb") as output:
         os.dup2(2, 1)
         server = make_server(profiles, target_of(page_size, pmd_order))
+        _collect_rarely()
         server.start_io(sys.stdin.buffer, output)
     return FINE
+
+
+def _collect_rarely() -> None:
+    """What is loaded stays; a tree of a policy is many objects, and none of them are in cycles."""
+    gc.freeze()
+    gc.set_threshold(200_000, 10, 10)
+    gc.enable()
 
 
 def _log_briefly() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
+
 from lsprotocol import types
 
 from policyc.lsp.analysis import Analysis
@@ -15,11 +18,27 @@ class LayoutRefusedError(Exception):
 
 
 def laid_out(document: Analysis) -> list[types.TextEdit]:
-    """The edits that give a document its canonical form; none if it has it."""
+    """The edit that gives a document its canonical form; none if it has it.
+
+    It leaves the lines alone that are the same before and after what changes, so that the
+    cursor and the folds of an editor stay where they are.
+    """
     source, tree = document.tree
     if tree is None:
         raise LayoutRefusedError("a policy with syntax errors is not laid out")
-    text = format_source(source, tree)
-    if text == document.text:
+    old = document.text.splitlines(keepends=True)
+    new = format_source(source, tree).splitlines(keepends=True)
+    if new == old:
         return []
-    return [types.TextEdit(document.lines.range(0, len(document.text)), text)]
+    before = _same(zip(old, new, strict=False))
+    rest = reversed(old[before:]), reversed(new[before:])
+    after = _same(zip(*rest, strict=False))
+    start = sum(map(len, old[:before]))
+    end = len(document.text) - sum(map(len, old[len(old) - after :]))
+    changed = "".join(new[before : len(new) - after])
+    return [types.TextEdit(document.lines.range(start, end), changed)]
+
+
+def _same(pairs: Iterable[tuple[str, str]]) -> int:
+    """How many pairs at the beginning are of equal lines."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

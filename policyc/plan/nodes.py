@@ -9,10 +9,10 @@ absent operand is absent, except comparisons and tests, which are then false.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from policyc.frozen import frozen
 from policyc.plan.types import Type
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Node:
         return f"{type(self).__name__}({values})"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Const(Node):
     """A constant of the given type."""
 
@@ -140,7 +140,7 @@ class Const(Node):
     value: ConstValue
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Attribute(Node):
     """A value of the request, by the name of its row in attributes.toml."""
 
@@ -148,7 +148,7 @@ class Attribute(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Param(Node):
     """The current value of a parameter."""
 
@@ -156,7 +156,7 @@ class Param(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Local(Node):
     """The value of a `let`, evaluated once per request."""
 
@@ -164,7 +164,7 @@ class Local(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Arithmetic(Node):
     """A number from two numbers."""
 
@@ -174,7 +174,7 @@ class Arithmetic(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Compare(Node):
     """A comparison of two values of one type (numbers, enumerators, strings, bools, order sets)."""
 
@@ -183,7 +183,7 @@ class Compare(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class InSet(Node):
     """Membership of a string or of the cgroup itself in a declared set."""
 
@@ -191,7 +191,7 @@ class InSet(Node):
     set: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class InList(Node):
     """Equality with one of some constants (strings, numbers or enumerators)."""
 
@@ -199,7 +199,7 @@ class InList(Node):
     members: tuple[Const, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class UnderSet(Node):
     """Whether the cgroup or one of its ancestors is in a declared set."""
 
@@ -207,7 +207,7 @@ class UnderSet(Node):
     set: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class UnderPath(Node):
     """Whether the cgroup or one of its ancestors is the path `Plan.paths[path]`."""
 
@@ -215,7 +215,7 @@ class UnderPath(Node):
     path: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class IsPath(Node):
     """Whether the cgroup is the path `Plan.paths[path]`."""
 
@@ -223,7 +223,7 @@ class IsPath(Node):
     path: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Union(Node):
     """The orders in either set."""
 
@@ -231,7 +231,7 @@ class Union(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Difference(Node):
     """The orders of the left set that are not in the right one."""
 
@@ -239,7 +239,7 @@ class Difference(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Contains(Node):
     """Whether every order of `inner` is in `outer`."""
 
@@ -247,7 +247,7 @@ class Contains(Node):
     outer: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Overlaps(Node):
     """Whether two order sets have an order in common."""
 
@@ -255,35 +255,35 @@ class Overlaps(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Highest(Node):
     """The size of a page of the highest order of a set (saturating); absent for the empty set."""
 
     orders: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Has(Node):
     """Whether a value is there."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class And(Node):
     """All of two or more conditions."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Or(Node):
     """Any of two or more conditions."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Not(Node):
     """The opposite of a condition; conditions are two-valued, so it is never absent."""
 
@@ -314,21 +314,21 @@ Expr: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Allow(Node):
     """thp: the requested orders that are also in `orders`."""
 
     orders: Expr
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Balance(Node):
     """numa: NUMA balancing on or off."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Pass(Node):
     """No opinion."""
 
@@ -336,7 +336,7 @@ class Pass(Node):
 Action: TypeAlias = Allow | Balance | Pass
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Rule(Node):
     """A guarded answer.
 
@@ -352,7 +352,7 @@ class Rule(Node):
     text: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Block(Node):
     """An ordered list of rules for a scope; the first whose condition holds answers.
 
@@ -372,7 +372,7 @@ class Block(Node):
     line: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class HookPlan(Node):
     """The blocks of a hook, outermost scope first, and how their decisions become one."""
 
@@ -381,7 +381,7 @@ class HookPlan(Node):
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class SetDefinition(Node):
     """A set that is edited while the policy runs; members are bytes (string) or paths (cgroup)."""
 
@@ -391,7 +391,7 @@ class SetDefinition(Node):
     line: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class ParamDefinition(Node):
     """A parameter with its inclusive range; bools have none (0 and 1)."""
 
@@ -403,7 +403,7 @@ class ParamDefinition(Node):
     line: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class LocalDefinition(Node):
     """A `let`, evaluated at most once per request; refers only to earlier ones."""
 
@@ -412,7 +412,7 @@ class LocalDefinition(Node):
     line: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class HostSetting(Node):
     """A setting of the machine that the policy needs, by the name of its row in host.toml.
 
@@ -426,7 +426,7 @@ class HostSetting(Node):
     line: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Target(Node):
     """The memory geometry that sizes are turned into orders with."""
 
@@ -449,7 +449,7 @@ class Target(Node):
         return self.page_size << self.pmd_order
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen(repr=False)
 class Plan(Node):
     """A whole policy: the waist between its text and its executors.
 

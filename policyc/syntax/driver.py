@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from policyc.syntax.build import Lexeme, TreeBuilder
@@ -14,6 +16,9 @@ __all__ = ["Driver"]
 _SKIPPED = r"[ \t\r\n\f]*(?:#[^\n]*[ \t\r\n\f]*)*"
 _SIGN = r"\.\.|[=!<>]=|[-=<>;:,{}()\[\]|+*/%]"
 
+#: What a rule keeps of its symbols' values, as the children that its callback gets.
+_Keep = Callable[[list[Any]], Sequence[Any]]
+
 
 class Driver:
     """A parser for texts without syntax errors."""
@@ -23,11 +28,14 @@ class Driver:
         patterns = tables.patterns
         groups = [f"(?P<{name}>{patterns[name]})" for name in patterns]
         self._match = re.compile(f"{_SKIPPED}(?:{'|'.join(groups)}|({_SIGN})|\\Z)").match
+        self._keeps = [_keep(rule) for rule in tables.rules]
+        self._chains: dict[tuple[int, int, str], tuple[int, int | None]] = {}
 
     def parse(self, text: str, builder: TreeBuilder) -> PolicyFile | None:
         """The tree of the text, None if the text has a syntax error."""
-        tables = self._tables
+        tables, keeps, chains = self._tables, self._keeps, self._chains
         rows, rules, words, match = tables.states, tables.rules, tables.words, self._match
+        callbacks = [_callback(rule, builder) for rule in rules]
         states, values = [tables.start], list[Any]()
         position, name_only = 0, ("NAME",)
         while True:
@@ -42,50 +50,99 @@ class Driver:
                 lexeme = found[kind]
                 candidates = words.get(lexeme, name_only) if kind == "NAME" else (kind,)
             row = rows[states[-1]]
-            terminal = next((name for name in candidates if name in row), None)
-            if terminal is None:
+            for terminal in candidates:
+                if terminal in row:
+                    break
+            else:
                 return None
-            target = row[terminal]
+            target: int | None = row[terminal]
             while target < 0:
                 rule = rules[-1 - target]
-                _reduce(rule, values, builder)
-                del states[len(states) - rule.length :]
-                state = rows[states[-1]][rule.origin]
-                states.append(state)
-                if not lexeme and state == tables.end:
-                    return values[-1]
-                following = rows[state].get(terminal)
-                if following is None:
+                length = rule.length
+                if rule.single and length == 1:
+                    chain = states[-2], states[-1], terminal
+                    if chain not in chains:
+                        chains[chain] = self._end_of_chain(*chain)
+                    states[-1], target = chains[chain]
+                else:
+                    taken = values[-length:]
+                    del values[-length:]
+                    del states[-length:]
+                    children, callback = keeps[-1 - target](taken), callbacks[-1 - target]
+                    values.append(callback(children) if callback else children)
+                    state = rows[states[-1]][rule.origin]
+                    states.append(state)
+                    if not lexeme and state == tables.end:
+                        return values[-1]
+                    target = rows[state].get(terminal)
+                if target is None:
                     return None
-                target = following
             states.append(target)
             values.append(Lexeme.at(lexeme, position - len(lexeme), position))
 
+    def _end_of_chain(self, below: int, state: int, terminal: str) -> tuple[int, int | None]:
+        """Where rules that let one value stand for itself lead, and what to do there.
 
-def _reduce(rule: ParserRule, values: list[Any], builder: TreeBuilder) -> None:
-    """Replace the values of a rule's symbols by the value of the rule."""
-    length = rule.length
-    if rule.single and length == 1:
-        return
-    taken = values[len(values) - length :]
-    del values[len(values) - length :]
+        An operand passes a rule for each level of precedence; where they end depends on
+        the state below it and on what follows, and on nothing else.
+        """
+        rows, rules = self._tables.states, self._tables.rules
+        target: int | None = rows[state][terminal]
+        while target is not None and target < 0:
+            rule = rules[-1 - target]
+            if not rule.single or rule.length != 1:
+                break
+            state = rows[below][rule.origin]
+            target = rows[state].get(terminal)
+        return state, target
+
+
+def _callback(rule: ParserRule, builder: TreeBuilder) -> Callable[[Sequence[Any]], Any] | None:
+    """What makes one value of a rule's children; None where they stand for themselves."""
+    alone = rule.single and rule.length == 1
+    return None if alone or not rule.callback else getattr(builder, rule.callback)
+
+
+def _keep(rule: ParserRule) -> _Keep:
+    """How a rule makes children of the values of its symbols."""
     kept = rule.kept
-    children: list[Any] = []
     if not rule.callback and kept and kept[0][1]:
-        # A growing list of repetitions: nothing else refers to it, so it need not be copied.
-        children, kept = taken[kept[0][0]], kept[1:]
-    for place, splice, nones in kept:
-        if nones:
+        return _grow(rule)
+    if rule.trailing or any(splice or nones for _, splice, nones in kept):
+        return _gather(rule)
+    places = [place for place, _, _ in kept]
+    if places == list(range(rule.length)):
+        return lambda taken: taken
+    if len(places) == 1:
+        return lambda taken: [taken[places[0]]]
+    return itemgetter(*places)
+
+
+def _grow(rule: ParserRule) -> _Keep:
+    """A growing list of repetitions: nothing else refers to it, so it need not be copied."""
+    (first, _, _), *others = rule.kept
+    places = [place for place, _, _ in others]
+
+    def keep(taken: list[Any]) -> list[Any]:
+        children: list[Any] = taken[first]
+        children.extend(taken[place] for place in places)
+        return children
+
+    return keep
+
+
+def _gather(rule: ParserRule) -> _Keep:
+    """With lists that become a part of it, and None for what is not there."""
+
+    def keep(taken: list[Any]) -> list[Any]:
+        children: list[Any] = []
+        for place, splice, nones in rule.kept:
             children.extend([None] * nones)
-        if splice:
-            children.extend(taken[place])
-        else:
-            children.append(taken[place])
-    if rule.trailing:
+            if splice:
+                children.extend(taken[place])
+            else:
+                children.append(taken[place])
         children.extend([None] * rule.trailing)
-    if not rule.callback:
-        values.append(children)
-    elif rule.single and len(children) == 1:
-        values.append(children[0])
-    else:
-        values.append(getattr(builder, rule.callback)(children))
+        return children
+
+    return keep

@@ -53,14 +53,16 @@ class _Words(Breaks):
         self.words: list[str] = []
         self.comments: list[_Comment] = []
         for match in _TOKEN.finditer(source.text):
-            if match[1] is None:
+            if match.lastindex is None:
                 self.starts.append(match.start())
                 self.words.append(match[0])
             else:
-                before = source.text[source.text.rfind("\n", 0, match.start()) + 1 : match.start()]
-                alone = not before.strip()
-                self.comments.append(_Comment(match.start(), match[1].rstrip(), alone))
+                self.comments.append(self._comment(match.start(), match[1]))
         self._comment_starts = [comment.start for comment in self.comments]
+
+    def _comment(self, start: int, text: str) -> _Comment:
+        before = self.text[self.text.rfind("\n", 0, start) + 1 : start]
+        return _Comment(start, text.rstrip(), not before.strip())
 
     def index(self, offset: int) -> int:
         """The word at an offset."""

@@ -37,19 +37,27 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
 
 def format_expr(expr: t.Expr) -> str:
     """The canonical text of an expression, on one line."""
+    return _spelled(expr)[0]
+
+
+def _spelled(expr: t.Expr) -> tuple[str, int]:
+    """The text of an expression, and how tightly it binds."""
     match expr:
+        case t.NameExpr():  # the most frequent first
+            return expr.text, _ATOM
+        case t.ComparisonExpr():
+            left, right = _operand(expr.left, _UNION), _operand(expr.right, _UNION)
+            return f"{left} {expr.operator} {right}", _COMPARISON
         case t.BinaryExpr(operator, left, right):
             # All of these associate to the left.
             level = _BINARY_LEVELS[operator]
-            return f"{_operand(left, level)} {operator} {_operand(right, level + 1)}"
-        case t.ComparisonExpr(operator, left, right):
-            return f"{_operand(left, _UNION)} {operator} {_operand(right, _UNION)}"
-        case t.NotExpr(item):
-            return f"not {_operand(item, _NOT)}"
+            return f"{_operand(left, level)} {operator} {_operand(right, level + 1)}", level
         case t.LogicalExpr(operator):
-            return f" {operator} ".join(format_operands(expr))
+            return f" {operator} ".join(format_operands(expr)), _LOGICAL_LEVELS[operator]
+        case t.NotExpr(item):
+            return f"not {_operand(item, _NOT)}", _NOT
         case _:
-            return _atom(expr)
+            return _atom(expr), _ATOM
 
 
 def format_operands(expr: t.LogicalExpr) -> list[str]:
@@ -61,15 +69,11 @@ def format_operands(expr: t.LogicalExpr) -> list[str]:
     return texts
 
 
-_Atom: TypeAlias = (
-    t.Literal | t.NameExpr | t.OrderLiteral | t.RangeExpr | t.ListExpr | t.HasExpr | t.HighestExpr
-)
+_Atom: TypeAlias = t.Literal | t.OrderLiteral | t.RangeExpr | t.ListExpr | t.HasExpr | t.HighestExpr
 
 
 def _atom(expr: _Atom) -> str:
     match expr:
-        case t.NameExpr(text):
-            return text
         case t.OrderLiteral(value):
             return f"order {value}"
         case t.RangeExpr(low, high):
@@ -104,22 +108,8 @@ def _end(end: t.Expr | None) -> str:
 
 def _operand(expr: t.Expr, level: int) -> str:
     """An operand where only what binds at least that tightly stands without parentheses."""
-    text = format_expr(expr)
-    return text if _level(expr) >= level else f"({text})"
-
-
-def _level(expr: t.Expr) -> int:
-    match expr:
-        case t.LogicalExpr(operator):
-            return _LOGICAL_LEVELS[operator]
-        case t.NotExpr():
-            return _NOT
-        case t.ComparisonExpr():
-            return _COMPARISON
-        case t.BinaryExpr(operator):
-            return _BINARY_LEVELS[operator]
-        case _:
-            return _ATOM
+    text, own = _spelled(expr)
+    return text if own >= level else f"({text})"
 
 
 # -- literals

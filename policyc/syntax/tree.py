@@ -7,9 +7,9 @@ no repr of their own either, as each generated method costs start-up time; print
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from policyc.frozen import frozen
 from policyc.source import Source, Span
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Name:
     """A word that names something."""
 
@@ -66,7 +66,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class IntegerLiteral:
     """A whole number."""
 
@@ -74,7 +74,7 @@ class IntegerLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class SizeLiteral:
     """Bytes; an order where an order set is wanted."""
 
@@ -82,7 +82,7 @@ class SizeLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class DurationLiteral:
     """Nanoseconds."""
 
@@ -90,7 +90,7 @@ class DurationLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class PercentLiteral:
     """Hundredths of a percent."""
 
@@ -98,7 +98,7 @@ class PercentLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class StringLiteral:
     """The bytes between the quotes, escapes resolved."""
 
@@ -106,7 +106,7 @@ class StringLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class NameExpr:
     """A parameter, let, set, attribute, enumerator or one of all, none, pmd, true, false."""
 
@@ -114,7 +114,7 @@ class NameExpr:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class OrderLiteral:
     """`order N`."""
 
@@ -122,7 +122,7 @@ class OrderLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class RangeExpr:
     """Orders from one end to the other, both included; None is open."""
 
@@ -132,7 +132,7 @@ class RangeExpr:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ListExpr:
     """Constants in braces, on the right of `in`."""
 
@@ -141,7 +141,7 @@ class ListExpr:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class BinaryExpr:
     """`+ - * / %` on numbers, `-` and `|` on order sets."""
 
@@ -153,7 +153,7 @@ class BinaryExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ComparisonExpr:
     """`== != < <= > >= is in under overlaps`."""
 
@@ -165,7 +165,7 @@ class ComparisonExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class LogicalExpr:
     """Two or more conditions joined by `and` or by `or`, or two by `implies`."""
 
@@ -175,7 +175,7 @@ class LogicalExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class NotExpr:
     """`not CONDITION`."""
 
@@ -184,7 +184,7 @@ class NotExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class HasExpr:
     """`has NAME`."""
 
@@ -193,7 +193,7 @@ class HasExpr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class HighestExpr:
     """`highest(ORDERS)`."""
 
@@ -219,7 +219,7 @@ Expr: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ImportItem:
     """`import "FILE";`, `import "FILE" as NAME;` or `import "FILE" (NAME, ...);`
 
@@ -232,7 +232,7 @@ class ImportItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class SetItem:
     """`set NAME : TYPE = { "...", ... };`"""
 
@@ -242,7 +242,7 @@ class SetItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ParamItem:
     """`param NAME : TYPE = DEFAULT in LOW..HIGH;`"""
 
@@ -253,7 +253,7 @@ class ParamItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class LetItem:
     """`let NAME = EXPR;`"""
 
@@ -262,7 +262,7 @@ class LetItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class CombineItem:
     """`combine HOOK by MODE;`"""
 
@@ -271,7 +271,7 @@ class CombineItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Word:
     """A choice of a host setting; `+` may join its parts."""
 
@@ -279,7 +279,7 @@ class Word:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Setting:
     """`NAME = VALUE;` or `NAME[SIZE] = VALUE;`"""
 
@@ -289,7 +289,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class HostItem:
     """`host { SETTINGS }`"""
 
@@ -297,7 +297,7 @@ class HostItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Action:
     """`allow ORDERS`, `deny`, `pass`, `balance` or `off`; `orders` only for allow."""
 
@@ -306,7 +306,7 @@ class Action:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class RuleEntry:
     """A rule; `condition` is None without `when`, `otherwise` tells if it says so."""
 
@@ -317,7 +317,7 @@ class RuleEntry:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class RolloutEntry:
     """`rollout SHARE by cgroup;`"""
 
@@ -325,7 +325,7 @@ class RolloutEntry:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class HotThresholdEntry:
     """`hot_threshold = DURATION;`"""
 
@@ -336,7 +336,7 @@ class HotThresholdEntry:
 Entry: TypeAlias = RuleEntry | RolloutEntry | HotThresholdEntry
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class BlockItem:
     """`thp { ... }` or `numa for cgroup "..." { ... }`; `header` spans all before the brace."""
 
@@ -348,7 +348,7 @@ class BlockItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class Assignment:
     """`ATTRIBUTE = VALUE` after `given`."""
 
@@ -357,7 +357,7 @@ class Assignment:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class GivenStep:
     """`given ATTRIBUTE = VALUE, ...;`"""
 
@@ -365,7 +365,7 @@ class GivenStep:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ExpectStep:
     """`expect ANSWER;` or `expect ANSWER, hot_threshold = DURATION;`"""
 
@@ -374,7 +374,7 @@ class ExpectStep:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class SetStep:
     """`set NAME = { "...", ... };` in a test."""
 
@@ -383,7 +383,7 @@ class SetStep:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class ParamStep:
     """`param NAME = VALUE;` in a test."""
 
@@ -395,7 +395,7 @@ class ParamStep:
 Step: TypeAlias = GivenStep | ExpectStep | SetStep | ParamStep
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class TestItem:
     """`test "NAME" for HOOK { ... }`; `header` spans all before the brace."""
 
@@ -409,7 +409,7 @@ class TestItem:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class PropertyItem:
     """`property "NAME" for HOOK: CONDITION;`"""
 
@@ -432,7 +432,7 @@ Item: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class PolicyFile:
     """A whole file; one without `policy NAME;` holds definitions and imports only."""
 

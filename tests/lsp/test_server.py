@@ -240,6 +240,30 @@ async def test_layout_is_that_of_the_printer(client: Editor):
     assert "syntax errors" in await client.message()
 
 
+async def test_layout_leaves_lines_alone_that_are_right(client: Editor):
+    text = "policy p;\n\nthp {\n    deny when vma.stack;\n    otherwise pass;\n}\n"
+    for wrong in (
+        text.replace("    deny", "  deny"),
+        text.replace("vma.stack;\n", "vma.stack;\n    # é 🐧\n\n\n"),
+        text + "\n\n",
+        text[:-1],
+        "\n" + text,
+        text.replace("\n", "\r\n"),
+        text.replace("}\n", "    allow none;\n    allow none;allow none;\n}\n"),
+    ):
+        client.open(wrong)
+        [edit] = await client.formatting()
+        outcome = client.changed([edit])
+        assert outcome != wrong
+        client.open(outcome)
+        assert await client.formatting() == []
+        if "allow" not in wrong and "#" not in wrong:
+            assert outcome == text
+    client.open(text.replace("    deny", "  deny"))
+    [edit] = await client.formatting()
+    assert edit.new_text == "    deny when vma.stack;\n"
+
+
 async def test_quick_fixes_are_those_of_the_findings(client: Editor):
     client.open("policy p;\nthp { deny when vma.siez > 2M; allow none; otherwise pass; }\n")
     await client.findings()
