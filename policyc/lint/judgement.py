@@ -13,6 +13,7 @@ from policyc.lint.model import Finding, Outside, Subject, Text
 from policyc.lint.rules import BY_PROFILE, RULES, SELF_CONTAINED, TEXT_RULES
 from policyc.plan import nodes as n
 from policyc.source import Source
+from policyc.syntax import tree as t
 from policyc.syntax.parser import parse
 
 __all__ = ["LintResult", "judge"]
@@ -41,17 +42,19 @@ def judge(
     codes: Collection[str] = LINT_CODES,
     outside: Outside | None = None,
     only_text: bool = False,
+    file: t.PolicyFile | None = None,
 ) -> LintResult:
     """Apply the rules with these codes to a file that has been checked.
 
     With `only_text`, a policy is judged by what can be said of files of definitions too.
+    `file` is the tree of the same source, if it is at hand.
     """
     linked = checked.file
     if linked is None:
         errors = tuple(d for d in checked.diagnostics if d.severity is Severity.ERROR)
         return LintResult(errors, checked=False)
     source = linked.source
-    file = parse(source, Diagnostics())
+    file = file or parse(source, Diagnostics())
     assert file is not None
     outside = outside or Outside()
     target = target or n.Target()

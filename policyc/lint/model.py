@@ -13,6 +13,7 @@ from policyc.diagnostics.model import Diagnostic, Fix, Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.loader import profiles as known_profiles
 from policyc.hooks.model import Profile
+from policyc.lint.expressions import parts
 from policyc.plan import nodes as n
 from policyc.plan.types import ORDERS, SIZE, format_size
 from policyc.source import Source, Span
@@ -240,9 +241,19 @@ class Subject(Text):
         events = self._events.get(id(rule))
         if events is None:
             names = [member.name for member in enumerations()["event"].members]
-            events = frozenset(m for m in names if self.may_hold(rule, (is_event(m), True)))
+            if self._asks_the_event(rule):
+                events = frozenset(m for m in names if self.may_hold(rule, (is_event(m), True)))
+            else:
+                events = frozenset(names if self.may_hold(rule) else ())
             self._events[id(rule)] = events
         return events
+
+    def _asks_the_event(self, rule: CheckedRule) -> bool:
+        condition = rule.condition
+        return condition is not None and any(
+            isinstance(part, n.Attribute) and part.name == EVENT.name
+            for part in parts(condition, self.lets)
+        )
 
     @property
     def small_query(self) -> tuple[tuple[n.Expr, bool], ...]:

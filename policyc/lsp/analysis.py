@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 
 from lsprotocol import types
+from pygls import uris
 
 from policyc.check import CheckResult
-from policyc.diagnostics.model import Diagnostics
+from policyc.diagnostics.model import Diagnostic, Diagnostics
 from policyc.lsp.lines import Lines
 from policyc.lsp.outline import Outline, Role, outline
 from policyc.lsp.scan import Token, TokenKind, scan
@@ -22,13 +24,16 @@ __all__ = ["Analysis"]
 
 
 class Analysis:
-    """A version of a document. Whatever is asked of it is worked out once."""
+    """A version of a document. Whatever is asked of it is worked out once.
+
+    A file that is not open has no version.
+    """
 
     def __init__(
         self,
         uri: str,
         text: str,
-        version: int,
+        version: int | None,
         *,
         encoding: types.PositionEncodingKind | str = types.PositionEncodingKind.Utf16,
         target: Target | None = None,
@@ -46,8 +51,22 @@ class Analysis:
         self.checked = checked
         #: Whether that is this version, whose places in the text are those of the findings.
         self.fresh = False
-        #: Of each test, by the line it begins on: expectations that are met, and all of them.
-        self.tests: dict[int, tuple[int, int]] = {}
+        #: What became of each test and property, by the line it begins on.
+        self.outcomes: dict[int, str] = {}
+        #: What the linter said, if the text is fresh.
+        self.linted: tuple[Diagnostic, ...] = ()
+        #: The text with every safe fix, if there are any and they have been worked out.
+        self.fixed: str | None = None
+
+    @cached_property
+    def path(self) -> str:
+        """What the checker calls the document."""
+        return uris.to_fs_path(self.uri) or self.uri
+
+    @cached_property
+    def key(self) -> str:
+        """What is the same for all names of one file."""
+        return os.path.realpath(self.path)
 
     @cached_property
     def lines(self) -> Lines:
@@ -67,6 +86,11 @@ class Analysis:
         source, diagnostics = Source("", self.text), Diagnostics()
         tree = parse(source, diagnostics)
         return source, None if diagnostics.has_errors else tree
+
+    def take_tree(self, tree: PolicyFile) -> None:
+        """Keep a tree that has been made of this text already."""
+        if tree.source.text == self.text:
+            self.__dict__["tree"] = tree.source, tree
 
     @cached_property
     def outline(self) -> Outline:

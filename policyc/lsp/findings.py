@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from lsprotocol import types
 
+from policyc.diagnostics.codes import LINT_CODES
 from policyc.diagnostics.model import Diagnostic, Severity
+from policyc.lsp.analysis import Analysis
+from policyc.lsp.edits import workspace_edit
 from policyc.lsp.lines import Lines
 from policyc.source import Span
 
-__all__ = ["protocol_diagnostic", "quick_fixes"]
+__all__ = ["protocol_diagnostic", "quick_fixes", "touches"]
 
 _SEVERITIES = {
     Severity.ERROR: types.DiagnosticSeverity.Error,
@@ -18,8 +22,8 @@ _SEVERITIES = {
     Severity.NOTE: types.DiagnosticSeverity.Information,
 }
 
-#: What editors may show faded: names that nothing uses, and rules that nothing reaches.
-_UNNECESSARY = frozenset({"PC0210", "PC0211", "PC0212", "PC0502"})
+#: What editors may show faded: what nothing uses or reaches, and what could as well be left out.
+_UNNECESSARY = frozenset({"PC0210", "PC0211", "PC0212", "PC0502", "PL011", "PL019", "PL021"})
 
 _MEANT = re.compile(r"did you mean `([^`\[\]]+)`\?")
 
@@ -42,32 +46,37 @@ def protocol_diagnostic(diagnostic: Diagnostic, lines: Lines, uri: str) -> types
         message,
         severity=_SEVERITIES[diagnostic.severity],
         code=diagnostic.code,
-        source="policyc",
+        source="policyc lint" if diagnostic.code in LINT_CODES else "policyc",
         related_information=related or None,
         tags=[types.DiagnosticTag.Unnecessary] if diagnostic.code in _UNNECESSARY else None,
     )
 
 
+def touches(item: Diagnostic, document: Analysis, place: types.Range) -> bool:
+    """Whether a finding is in a range of a document."""
+    if item.span.source.name != document.path:
+        return False
+    start, end = document.lines.offset(place.start), document.lines.offset(place.end)
+    return item.span.end >= start and item.span.start <= end
+
+
 def quick_fixes(
-    diagnostics: tuple[Diagnostic, ...], name: str, lines: Lines, uri: str, place: types.Range
+    diagnostics: Iterable[Diagnostic], document: Analysis, place: types.Range, *, versioned: bool
 ) -> list[types.CodeAction]:
-    """The changes that answer the findings in the file `name` which touch a range of it."""
-    start, end = lines.offset(place.start), lines.offset(place.end)
+    """The changes that answer the findings in a document which touch a range of it."""
     actions: list[types.CodeAction] = []
     for item in diagnostics:
-        if item.span.source.name != name or item.span.end < start or item.span.start > end:
-            continue
-        change = _change(item)
+        change = _change(item) if touches(item, document, place) else None
         if change is None:
             continue
         span, text, sure = change
-        edit = types.TextEdit(_range(span, lines), text)
+        edit = types.TextEdit(_range(span, document.lines), text)
         actions.append(
             types.CodeAction(
                 _title(span, text),
                 kind=types.CodeActionKind.QuickFix,
-                diagnostics=[protocol_diagnostic(item, lines, uri)],
-                edit=types.WorkspaceEdit(changes={uri: [edit]}),
+                diagnostics=[protocol_diagnostic(item, document.lines, document.uri)],
+                edit=workspace_edit([(document, [edit])], versioned=versioned),
                 is_preferred=sure,
             )
         )

@@ -3,237 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from lsprotocol import types
-from pygls import uris
 from pygls.exceptions import JsonRpcInvalidParams
-from pygls.lsp.server import LanguageServer
 
-from policyc import __version__
-from policyc.check import CheckResult, check_text
-from policyc.check.imports import read_file
-from policyc.diagnostics.model import Diagnostic
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.completion import complete
-from policyc.lsp.findings import protocol_diagnostic, quick_fixes
+from policyc.lsp.documents import PolicyServer
+from policyc.lsp.edits import renaming, replacement, workspace_edit
+from policyc.lsp.files import Importers
+from policyc.lsp.findings import quick_fixes
 from policyc.lsp.hover import declaration_text, hover
 from policyc.lsp.imports import imported, imported_names
 from policyc.lsp.layout import LayoutRefusedError, laid_out
-from policyc.lsp.lines import Lines
-from policyc.lsp.names import RenameRefusedError, definition, references, renamable, rename
-from policyc.lsp.outline import Declaration, Role
+from policyc.lsp.linting import acceptances, everything
+from policyc.lsp.names import (
+    Declared,
+    Meaning,
+    Namespace,
+    Place,
+    RenameRefusedError,
+    declared_at,
+    definition,
+    meaning,
+    place_of,
+    refuse_name,
+    renamable,
+    uses,
+)
+from policyc.lsp.outline import Role
 from policyc.lsp.symbols import TOKEN_TYPES, code_lenses, document_symbols, semantic_tokens
 from policyc.plan.nodes import Target
-from policyc.plan.promises import run_case
-from policyc.source import Source
 
 __all__ = ["PolicyServer", "make_server"]
 
-#: How long nothing must have been typed before the text is checked, in seconds.
-_QUIET = 0.15
-
-
-class PolicyServer(LanguageServer):
-    """The open documents, and a check on its way for each that has changed."""
-
-    def __init__(self, profiles: Sequence[str], target: Target) -> None:
-        super().__init__(  # pyright: ignore[reportUnknownMemberType]
-            "policyc",
-            __version__,
-            text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
-        )
-        self.profiles = profiles
-        self.target = target
-        self.documents: dict[str, Analysis] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._waiting: dict[str, None] = {}
-        self._worker: asyncio.Task[None] | None = None
-        self._published: dict[str, set[str]] = {}
-
-    def open(self, item: types.TextDocumentItem) -> None:
-        """Take in a document."""
-        self.documents[item.uri] = Analysis(
-            item.uri,
-            item.text,
-            item.version,
-            encoding=self.encoding,
-            target=self.target,
-        )
-        for each in (item.uri, *self.importers(item.uri)):
-            self.check_soon(each, 0)
-
-    def change(self, params: types.DidChangeTextDocumentParams) -> None:
-        """Take in what was typed."""
-        uri = params.text_document.uri
-        document = self.documents.get(uri)
-        if document is not None:
-            changed = document.changed(list(params.content_changes), params.text_document.version)
-            self.documents[uri] = changed
-            for each in (uri, *self.importers(uri)):
-                self.check_soon(each, _QUIET)
-
-    def close(self, uri: str) -> None:
-        """Forget a document and what was said of it."""
-        self.documents.pop(uri, None)
-        timer = self._timers.pop(uri, None)
-        if timer is not None:
-            timer.cancel()
-        for place in self._published.pop(uri, {uri}):
-            self._publish(place, None, [])
-
-    def check_soon(self, uri: str, delay: float) -> None:
-        """Check a document after a while, unless it changes again before."""
-        timer = self._timers.pop(uri, None)
-        if timer is not None:
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers[uri] = loop.call_later(delay, self._start_check, uri)
-
-    def _start_check(self, uri: str) -> None:
-        """Check now, or once the check that is under way has ended."""
-        self._timers.pop(uri, None)
-        self._waiting[uri] = None
-        if self._worker is None:
-            self._worker = asyncio.get_running_loop().create_task(self._work())
-
-    async def _work(self) -> None:
-        """Check what waits, one document at a time: the processor answers questions too."""
-        try:
-            while self._waiting:
-                uri = next(iter(self._waiting))
-                del self._waiting[uri]
-                document = self.documents.get(uri)
-                if document is None:
-                    continue
-                result, tests = await asyncio.to_thread(self._result, document)
-                current = self.documents.get(uri)
-                if current is not None and current.version == document.version:
-                    current.checked, current.fresh, current.tests = result, True, tests
-                    self._say(current, result)
-        finally:
-            self._worker = None
-
-    def _result(self, document: Analysis) -> tuple[CheckResult, dict[int, tuple[int, int]]]:
-        """What the checker says, and what became of each test."""
-        result = check_text(
-            document.text,
-            file_name(document.uri),
-            profiles=self.profiles or None,
-            target=self.target,
-            read=self._read,
-            library=True,
-        )
-        tests: dict[int, tuple[int, int]] = {}
-        for case in result.plan.tests if result.plan is not None else ():
-            met = [verdict.met for verdict in run_case(result.plan, case)] if result.plan else []
-            tests[case.line] = sum(met), len(met)
-        _ = document.tree  # so that formatting need not wait for it
-        return result, tests
-
-    def _read(self, path: str) -> bytes:
-        """A file as it is in the editor, else as it is on the disk."""
-        for uri, document in list(self.documents.items()):
-            if Path(file_name(uri)) == Path(path):
-                return document.text.encode("utf-8", "surrogatepass")
-        return read_file(path)
-
-    def other(self, path: str) -> Analysis | None:
-        """Another file, open or not; None if it cannot be read."""
-        uri = uris.from_fs_path(os.path.normpath(path))
-        if uri is None or uri in self.documents:
-            return self.documents.get(uri or "")
-        try:
-            text = read_file(path).decode("utf-8-sig", "replace")
-        except (OSError, ValueError):
-            return None
-        return Analysis(uri, text, 0, encoding=self.encoding, target=self.target)
-
-    @property
-    def encoding(self) -> types.PositionEncodingKind | str:
-        """How the client counts characters."""
-        return self.workspace.position_encoding or types.PositionEncodingKind.Utf16
-
-    def importers(self, uri: str) -> list[str]:
-        """The open documents that import one."""
-        path = Path(file_name(uri))
-        return [
-            other
-            for other, document in self.documents.items()
-            if document.checked is not None
-            and any(Path(name) == path for name in document.checked.imports)
-        ]
-
-    def _say(self, document: Analysis, result: CheckResult) -> None:
-        """Publish what was found, in each file that it is in."""
-        found: dict[str, list[Diagnostic]] = {document.uri: []}
-        for item in result.diagnostics:
-            found.setdefault(self._uri_of(item.span.source, document), []).append(item)
-        for uri in self._published.get(document.uri, set()) - set(found):
-            self._publish(uri, None, [])
-        self._published[document.uri] = set(found)
-        self._refresh_lenses()
-        for uri, items in found.items():
-            version = document.version if uri == document.uri else None
-            lines = {item.span.source: None for item in items}
-            by_source = {s: Lines(s.text, document.encoding) for s in lines}
-            said = [protocol_diagnostic(item, by_source[item.span.source], uri) for item in items]
-            self._publish(uri, version, said)
-
-    def _uri_of(self, source: Source, document: Analysis) -> str:
-        if source.name == file_name(document.uri):
-            return document.uri
-        return uris.from_fs_path(source.name) or document.uri
-
-    def _publish(self, uri: str, version: int | None, said: list[types.Diagnostic]) -> None:
-        params = types.PublishDiagnosticsParams(uri, said, version)
-        self.text_document_publish_diagnostics(params)
-
-    def _refresh_lenses(self) -> None:
-        """Have the client ask for lenses again, which show what became of tests."""
-        workspace = self.client_capabilities.workspace
-        if workspace and workspace.code_lens and workspace.code_lens.refresh_support:
-            self.workspace_code_lens_refresh(None)
-
-    def complain(self, message: str) -> None:
-        """Tell the person at the editor why something was not done."""
-        self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
-
-
-def file_name(uri: str) -> str:
-    """What the checker calls a document."""
-    return uris.to_fs_path(uri) or uri
-
-
-def _imported(
-    server: PolicyServer, document: Analysis, offset: int
-) -> tuple[Analysis, Declaration] | None:
-    """What declares the word at a place in another file."""
-    token = document.token_at(offset)
-    if token is None or document.role_of(token) is not Role.USE:
-        return None
-    return imported(document, file_name(document.uri), token.text, server.other)
-
-
-def _definition_of(server: PolicyServer, document: Analysis, offset: int) -> types.Location | None:
-    token = definition(document, offset)
-    if token is None:
-        found = _imported(server, document, offset)
-        if found is None:
-            return None
-        document, token = found[0], found[1].name
-    return types.Location(document.uri, document.lines.range(token.start, token.end))
+#: The code action that applies every safe fix of the linter.
+_FIX_ALL = f"{types.CodeActionKind.SourceFixAll.value}.policyc"
 
 
 def _imported_hover(server: PolicyServer, document: Analysis, offset: int) -> types.Hover | None:
-    found = _imported(server, document, offset)
+    token = document.token_at(offset)
+    if token is None or document.role_of(token) is not Role.USE:
+        return None
+    found = imported(document, token.text, server.files.document)
     if found is None:
         return None
     other, declaration = found
-    text = f"{declaration_text(other, declaration)}\n\n{file_name(other.uri)}"
+    text = f"{declaration_text(other, declaration)}\n\n{other.path}"
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text))
+
+
+def _location(place: Place) -> types.Location:
+    document = place.document
+    return types.Location(document.uri, document.lines.range(place.start, place.end))
+
+
+def _importers(server: PolicyServer, what: Meaning) -> Importers:
+    """The documents that may use a name which another declares."""
+    match what:
+        case Declared(document) if not what.is_label:
+            return server.files.importers(document, server.roots)
+        case Declared() | Namespace():
+            return Importers([], all_known=True)
 
 
 def make_server(profiles: Sequence[str] = (), target: Target | None = None) -> PolicyServer:
@@ -244,6 +76,7 @@ def make_server(profiles: Sequence[str] = (), target: Target | None = None) -> P
     _add_names(server)
     _add_renaming(server)
     _add_changes(server)
+    _add_watching(server)
     return server
 
 
@@ -284,7 +117,7 @@ def _add_reading(server: PolicyServer) -> None:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return []
-        names = imported_names(document, file_name(document.uri), server.other)
+        names = imported_names(document, server.files.document)
         more = {name: declaration for name, _, declaration in names}
         return complete(document, document.lines.offset(params.position), more)
 
@@ -310,56 +143,62 @@ def _add_reading(server: PolicyServer) -> None:
 
 
 def _add_names(server: PolicyServer) -> None:
+    open_file = server.files.document
+
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def _definition(params: types.DefinitionParams) -> types.Location | None:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return None
-        return _definition_of(server, document, document.lines.offset(params.position))
+        place = definition(document, document.lines.offset(params.position), open_file)
+        return _location(place) if place is not None else None
 
     @server.feature(types.TEXT_DOCUMENT_REFERENCES)
     def _references(params: types.ReferenceParams) -> list[types.Location]:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return []
-        found = references(
-            document,
-            document.lines.offset(params.position),
-            with_declaration=params.context.include_declaration,
-        )
-        lines = document.lines
-        return [types.Location(document.uri, lines.range(t.start, t.end)) for t in found]
+        offset = document.lines.offset(params.position)
+        what = meaning(document, offset, open_file)
+        if what is None:
+            return []
+        places = uses(what, _importers(server, what).documents)
+        if not params.context.include_declaration:
+            places.remove(declared_at(what))
+        return [_location(place) for place in places]
 
     _ = _definition, _references
 
 
 def _add_renaming(server: PolicyServer) -> None:
+    open_file = server.files.document
+
     @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
     def _prepare(params: types.PrepareRenameParams) -> types.Range | None:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return None
+        offset = document.lines.offset(params.position)
         try:
-            token = renamable(document, document.lines.offset(params.position))
+            place = place_of(document, offset, renamable(meaning(document, offset, open_file)))
         except RenameRefusedError as refused:
             raise JsonRpcInvalidParams(str(refused)) from None
-        return document.lines.range(token.start, token.end)
+        return document.lines.range(place.start, place.end)
 
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     def _rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
         document = server.documents.get(params.text_document.uri)
         if document is None:
             return None
-        importers = server.importers(document.uri)
-        if importers:
-            raise JsonRpcInvalidParams(f"{file_name(importers[0])} imports this file")
+        offset, new = document.lines.offset(params.position), params.new_name
         try:
-            found = rename(document, document.lines.offset(params.position), params.new_name)
+            what = renamable(meaning(document, offset, open_file))
+            importers = _importers(server, what)
+            refuse_name(what, new, importers, open_file)
         except RenameRefusedError as refused:
             raise JsonRpcInvalidParams(str(refused)) from None
-        lines = document.lines
-        edits = [types.TextEdit(lines.range(t.start, t.end), params.new_name) for t in found]
-        return types.WorkspaceEdit(changes={document.uri: edits})
+        changes = renaming(uses(what, importers.documents), new)
+        return workspace_edit(changes, versioned=server.versioned)
 
     _ = _prepare, _rename
 
@@ -374,20 +213,55 @@ def _add_changes(server: PolicyServer) -> None:
             server.complain(str(refused))
             return []
 
-    @server.feature(
-        types.TEXT_DOCUMENT_CODE_ACTION,
-        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
-    )
-    def _fixes(params: types.CodeActionParams) -> list[types.CodeAction]:
-        document = server.documents.get(params.text_document.uri)
-        if document is None or document.checked is None or not document.fresh:
-            return []
-        return quick_fixes(
-            document.checked.diagnostics,
-            file_name(document.uri),
-            document.lines,
-            document.uri,
-            params.range,
-        )
+    kinds = [types.CodeActionKind.QuickFix, _FIX_ALL]
 
-    _ = _format, _fixes
+    @server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=kinds)
+    )
+    async def _actions(params: types.CodeActionParams) -> list[types.CodeAction]:
+        document = server.documents.get(params.text_document.uri)
+        if document is None:
+            return []
+        only = params.context.only
+        actions: list[types.CodeAction] = []
+        if document.fresh and _is_wanted(types.CodeActionKind.QuickFix, only):
+            where, versioned = params.range, server.versioned
+            actions += quick_fixes(everything(document), document, where, versioned=versioned)
+            actions += acceptances(document, where, versioned=versioned)
+        if _is_wanted(_FIX_ALL, only):
+            fixed = document.fixed
+            if only and fixed is None:  # somebody saves, say, and waits for it
+                fixed = await asyncio.to_thread(server.fix_all, document)
+            if fixed is not None and server.documents.get(document.uri) is document:
+                changes = [(document, [replacement(document, fixed)])]
+                edit = workspace_edit(changes, versioned=server.versioned)
+                title = "apply every safe fix of the linter"
+                actions.append(types.CodeAction(title, kind=_FIX_ALL, edit=edit))
+        return actions
+
+    _ = _format, _actions
+
+
+def _is_wanted(kind: str, only: Sequence[str] | None) -> bool:
+    """Whether a client asks for actions of a kind: by its name, or by that of a wider kind."""
+    return not only or any(kind == wide or kind.startswith(f"{wide}.") for wide in only)
+
+
+def _add_watching(server: PolicyServer) -> None:
+    @server.feature(types.INITIALIZED)
+    def _initialized(_: types.InitializedParams) -> None:
+        workspace = server.client_capabilities.workspace
+        watching = workspace.did_change_watched_files if workspace else None
+        if watching and watching.dynamic_registration:
+            watchers = [types.FileSystemWatcher("**/*.thp")]
+            options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+            method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+            registration = types.Registration("policyc-files", method, options)
+            server.client_register_capability(types.RegistrationParams([registration]))
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def _changed(params: types.DidChangeWatchedFilesParams) -> None:
+        for change in params.changes:
+            server.check_importers(change.uri, 0)
+
+    _ = _initialized, _changed

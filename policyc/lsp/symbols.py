@@ -66,7 +66,7 @@ def _symbol(
 
 
 def code_lenses(document: Analysis) -> list[types.CodeLens]:
-    """The number of rules above each block, and above each test whether it is met."""
+    """The number of rules above each block; above tests and properties what became of them."""
     lenses: list[types.CodeLens] = []
     for block in document.outline.blocks:
         place = document.lines.range(block.header[0].start, block.header[-1].end)
@@ -75,21 +75,22 @@ def code_lenses(document: Analysis) -> list[types.CodeLens]:
             count = sum(entry.head not in settings for entry in block.statements)
             title = f"{count} rule{'' if count == 1 else 's'}"
         elif block.area is Area.TEST:
-            title = _status(document.tests.get(place.start.line + 1))
+            title = _outcome(document, place)
         else:
             continue
         lenses.append(types.CodeLens(place, types.Command(title, "")))
+    for statement in document.outline.statements:
+        if statement.head == "property":
+            place = document.lines.range(statement.tokens[0].start, statement.tokens[0].end)
+            command = types.Command(_outcome(document, place), "")
+            lenses.append(types.CodeLens(place, command))
     return lenses
 
 
-def _status(outcome: tuple[int, int] | None) -> str:
-    match outcome:
-        case None:
-            return "not run: the policy has errors, or has changed"
-        case (met, count) if met == count:
-            return f"passes ({count} of {count})"
-        case (met, count):
-            return f"FAILS ({met} of {count})"
+def _outcome(document: Analysis, place: types.Range) -> str:
+    """What became of the test or property at a place."""
+    line = place.start.line + 1
+    return document.outcomes.get(line, "not run: the policy has errors, or has changed")
 
 
 # -- semantic tokens

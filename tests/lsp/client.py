@@ -1,4 +1,4 @@
-"""A client of the language server: a real process, and messages over its pipes."""
+"""A client that may send anything: bytes that are no message, and questions to be timed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RefusedError(Exception):
 
 
 class Client:
-    """One connection; `text` is that of the document that is open, `|` marks a place."""
+    """One connection; `text` is that of the document that is open."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -112,26 +112,6 @@ class Client:
         """A position in UTF-16, worked out on its own."""
         before = self.text[:offset].split("\n")
         return {"line": len(before) - 1, "character": len(before[-1].encode("utf-16-le")) // 2}
-
-    def offset(self, position: dict[str, int]) -> int:
-        lines = self.text.split("\n")
-        start = sum(len(line) + 1 for line in lines[: position["line"]])
-        data = lines[position["line"]].encode("utf-16-le")[: position["character"] * 2]
-        return start + len(data.decode("utf-16-le"))
-
-    def at(self, method: str, needle: str, **more: Any) -> Any:
-        """Ask about the place of `|` in a piece of the text (`when vma|.size`)."""
-        offset = self.text.index(needle.replace("|", "")) + needle.index("|")
-        where = {"textDocument": {"uri": URI}, "position": self.position(offset)}
-        return self.ask(f"textDocument/{method}", {**where, **more})
-
-    def of(self, method: str, **more: Any) -> Any:
-        """Ask about the whole document."""
-        return self.ask(f"textDocument/{method}", {"textDocument": {"uri": URI}, **more})
-
-    def under(self, place: dict[str, Any]) -> str:
-        """The text of a range."""
-        return self.text[self.offset(place["start"]) : self.offset(place["end"])]
 
     def busy(self) -> float:
         """Seconds that the thread which answers has been on a processor."""
