@@ -57,6 +57,10 @@ class Questions:
         finally:
             self._solver.pop()
 
+    def assume(self, fact: t.Bool) -> None:
+        """Let a fact hold until the end of the block of `given`."""
+        self._solver.add(t.term(fact))
+
     def ask(self, *facts: t.Bool) -> Found:
         """Whether there is an example for which all of these hold."""
         if any(fact is False for fact in facts):
