@@ -17,13 +17,12 @@ from policyc.cli.common import (
     NO,
     Failure,
     emit_json,
-    show_diagnostics,
     target_of,
     target_options,
 )
+from policyc.cli.places import PolicyText, policy_files, read_checked
 
 if TYPE_CHECKING:
-    from policyc.plan.nodes import Plan, Target
     from policyc.testing.coverage import Coverage
     from policyc.testing.report import Report
     from policyc.testing.runner import Options
@@ -143,7 +142,7 @@ def command(
         coverage=counting,
         examples_count=coverage == "all",
     )
-    policies = [_read(file, target) for file in _files(places)]
+    policies = [read_checked(file, target) for file in policy_files(places)]
     _keep_out_of_the_way()
     unusable = [policy.file for policy in policies if policy.failed]
     ran = _run(policies, options, coverage, listing=listing)
@@ -167,20 +166,10 @@ def command(
 
 
 @dataclass(frozen=True, slots=True)
-class _Policy:
-    """A file that was read; no plan where it has errors, or definitions only."""
-
-    file: str
-    text: str
-    plan: Plan | None
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Ran:
     """What was run, and for each file what tests and examples reach together."""
 
-    reports: list[tuple[_Policy, Report]]
+    reports: list[tuple[PolicyText, Report]]
     everything: dict[str, Coverage] | None
 
 
@@ -204,40 +193,13 @@ def _wanted(text: str | None) -> Callable[[str], bool]:
         raise click.UsageError(f"-k: {error}") from None
 
 
-def _files(places: Sequence[str]) -> list[str]:
-    """The files that are meant, each once."""
-    found: dict[str, str] = {}
-    for place in places:
-        below = [place]
-        if place != "-" and Path(place).is_dir():
-            below = sorted(str(path) for path in Path(place).rglob("*.thp") if path.is_file())
-            if not below:
-                raise click.UsageError(f"there are no policies (*.thp) in {place}")
-        for file in below:
-            found.setdefault("-" if file == "-" else os.path.realpath(file), file)
-    return list(found.values())
-
-
-def _read(file: str, target: Target) -> _Policy:
-    from policyc.check import check_text
-    from policyc.cli.files import read_policy
-    from policyc.diagnostics.model import Severity
-
-    data, name = read_policy(file)
-    result = check_text(data, name, profiles=["testrun"], target=target, library=True)
-    if not result.is_fine:
-        errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
-        show_diagnostics(errors, "full", err=True)
-    return _Policy(name, data.decode("utf-8", "replace"), result.plan, not result.is_fine)
-
-
 def _run(
-    policies: Sequence[_Policy], options: Options, coverage: str | None, *, listing: bool
+    policies: Sequence[PolicyText], options: Options, coverage: str | None, *, listing: bool
 ) -> _Ran:
     from policyc.testing.report import Verdict
     from policyc.testing.runner import listed, run
 
-    reports: list[tuple[_Policy, Report]] = []
+    reports: list[tuple[PolicyText, Report]] = []
     everything: dict[str, Coverage] = {}
     for policy in policies:
         if policy.plan is None:

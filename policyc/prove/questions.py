@@ -85,7 +85,7 @@ class Questions:
             return "yes"
         if found == t.z3.unsat:
             return "no"
-        early = self._deadline - time.monotonic() > left / 10
+        early = self._deadline - time.monotonic() > min(left / 10, 0.05)
         if early and self._solver.reason_unknown() in _STOPPED:
             # The solver takes Ctrl-C for itself, and says of it what it says of its time limit.
             raise KeyboardInterrupt
