@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from policyc.cli.common import NO, Failure, show_diagnostics
+from policyc.cli.common import NO, Failure, echo, terminal
 
 if TYPE_CHECKING:
     from policyc.plan.nodes import Plan, Target
@@ -43,20 +43,32 @@ def policy_files(places: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def read_checked(file: str, target: Target) -> PolicyText:
-    """A policy or a file of definitions, checked for no profile; its errors are shown."""
+def read_checked(file: str, target: Target, shown: tuple[str, str] = ("", "")) -> PolicyText:
+    """A policy or a file of definitions, checked for no profile; its errors are shown.
+
+    Of `shown` the first is how file names begin, the second how they do for people.
+    """
     from policyc.check import check_text
     from policyc.cli.files import read_policy
     from policyc.diagnostics.model import Severity
-    from policyc.diagnostics.render import summary
+    from policyc.diagnostics.render import render_full, summary
 
     data, name = read_policy(file)
     result = check_text(data, name, profiles=["testrun"], target=target, library=True)
     errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
-    if not result.is_fine:
-        show_diagnostics(errors, "full", err=True)
+    if errors:
+        place = terminal(err=True)
+        text = render_full(errors, color=place.color, width=place.width)
+        echo(_renamed(text, shown) + "\n", err=True)
+    name, plan = _renamed(name, shown), result.plan
+    if plan is not None:
+        plan = replace(plan, file=name)
     text = data.decode("utf-8", "replace")
-    return PolicyText(name, text, result.plan, not result.is_fine, summary(errors))
+    return PolicyText(name, text, plan, not result.is_fine, summary(errors))
+
+
+def _renamed(text: str, shown: tuple[str, str]) -> str:
+    return text.replace(*shown) if shown[0] else text
 
 
 def usable(policy: PolicyText) -> PolicyText:
