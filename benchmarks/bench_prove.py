@@ -1,6 +1,6 @@
 """How long `policyc prove` and `policyc diff` take for each example, with start-up.
 
-Run: python benchmarks/bench_prove.py [--runs N]
+Run: python benchmarks/bench_prove.py [--runs N] [--long]
 
 Whole processes: the processor's time, which does not depend on what else the machine does, and
 the wall time; the median of some runs, next to `python -c pass`. Each example is compared with
@@ -52,10 +52,28 @@ def _without_first_rule(text: str) -> str:
     return text
 
 
+def _long() -> None:
+    """Policies of up to a thousand rules, and with one rule changed; each runs once."""
+    from bench_check import policy
+
+    print(f"\n{'lines':>8}{'rules':>8}{'prove':>18}{'diff, changed':>18}")
+    with tempfile.TemporaryDirectory() as folder:
+        for lines in (400, 1_000, 1_500):
+            text = policy(lines)
+            file, changed = Path(folder, "long.thp"), Path(folder, "changed.thp")
+            file.write_text(text, "utf-8")
+            changed.write_text(text.replace("vma.size >= 2M", "vma.size >= 3M"), "utf-8")
+            commands = (["prove", str(file)], ["diff", str(file), str(changed)])
+            times = [_times([*START, *command], 1) for command in commands]
+            figures = "".join(f"{_figures(pair):>18}" for pair in times)
+            print(f"{lines:8,}{text.count(';') - 4:8,}{figures}")
+
+
 def main() -> None:
     """Print the table; the exit code is 1 if anything takes a second of the processor."""
     parser = argparse.ArgumentParser(description="How long proofs of the examples take")
     parser.add_argument("--runs", type=int, default=3, help="runs of each process")
+    parser.add_argument("--long", action="store_true", help="long policies, too")
     runs = parser.parse_args().runs
     base = _times([sys.executable, "-c", "pass"], runs)
     print(f"ms of the processor / wall, median of {runs}; python -c pass: {_figures(base)}\n")
@@ -74,6 +92,8 @@ def main() -> None:
             longest = max(longest, *(processor for processor, _ in times))
             print(f"{example.stem:24}" + "".join(f"{_figures(pair):>14}" for pair in times))
     print(f"\nlongest: {longest:.0f} ms of the processor")
+    if parser.parse_args().long:
+        _long()
     if longest >= 1000:
         raise SystemExit(1)
 

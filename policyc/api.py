@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from policyc.check import check_text
 from policyc.diagnostics.model import Diagnostic, PolicyError
-from policyc.emit.python import emit_python
+from policyc.emit.python import emit_python, loaded_module
 from policyc.hooks.loader import profiles as all_profiles
 from policyc.plan.nodes import Plan, Target
 from policyc.runtime.decisions import Decision, NumaDecision, ThpDecision
@@ -38,11 +38,7 @@ class Policy:
     thp_orders: Callable[[ThpRequest], int]
 
     def __init__(self, plan: Plan, diagnostics: Sequence[Diagnostic] = ()) -> None:
-        text = emit_python(plan, tuple(all_profiles().values()), standalone=False)
-        # Nothing of the policy is in this text but ASCII literals and checked identifiers.
-        module: dict[str, Any] = {"__name__": "policyc.policy"}
-        code = compile(text, f"<policy {plan.name!a}>", "exec", dont_inherit=True)
-        exec(code, module)  # noqa: S102 - text that we generated
+        module = loaded_module(plan, tuple(all_profiles().values()))
         self.plan = plan
         self.diagnostics = tuple(diagnostics)
         self.state = module["state"]

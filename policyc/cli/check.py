@@ -85,7 +85,8 @@ def command(  # noqa: PLR0917 - click passes them by name
       2  wrong usage, or a file that cannot be read
     """
     from policyc.check import check_text
-    from policyc.cli.files import policy_files, read_policy
+    from policyc.cli.files import read_policy
+    from policyc.cli.places import policy_files
 
     if not files and not places:
         raise click.UsageError("Missing argument '[FILE|DIR]...'.")

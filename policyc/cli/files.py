@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from policyc.cli.common import USAGE, Failure, reason
 
-__all__ = ["STANDARD_INPUT", "policy_files", "read_policy", "replace_file", "write_files"]
+__all__ = ["STANDARD_INPUT", "read_policy", "replace_file", "write_files"]
 
 #: What diagnostics call a policy that was read from standard input.
 STANDARD_INPUT = "<stdin>"
@@ -31,43 +31,6 @@ def read_policy(file: str) -> tuple[bytes, str]:
             return stream.read(_MOST), name
     except (OSError, ValueError) as error:
         raise Failure(f"cannot read {name}: {reason(error)}", USAGE) from None
-
-
-def policy_files(files: Sequence[str]) -> list[str]:
-    """The files, with the policies (*.thp) below a directory in its place; each file once.
-
-    A link below a directory that leads out of it is passed over, and so is what is below one
-    with a hidden name (.git, .venv) or other people's (node_modules). What cannot be read, or
-    a directory without a policy, ends the run.
-    """
-    found: dict[str, str] = {}
-    for file in files:
-        try:
-            is_directory = file != "-" and Path(file).is_dir()
-            inside = _below(file) if is_directory else [file]
-        except (OSError, ValueError) as error:
-            named = getattr(error, "filename", None) or file
-            raise Failure(f"cannot read {named}: {reason(error)}", USAGE) from None
-        if not inside:
-            raise Failure(f"there is no policy (*.thp) in {file}", USAGE)
-        for path in inside:
-            found.setdefault(path if path == "-" else os.path.realpath(path), path)
-    return list(found.values())
-
-
-def _below(directory: str) -> list[str]:
-    """The policies below a directory, files in the place of links to them."""
-    top = Path(directory).resolve()
-    found: list[Path] = []
-    for parent, inside, names in os.walk(directory, onerror=_fail):
-        inside[:] = [name for name in inside if not name.startswith(".") and name != "node_modules"]
-        found += [Path(parent) / name for name in names if name.endswith(".thp")]
-    there = [path for path in found if path.is_file() and path.resolve().is_relative_to(top)]
-    return [str(path) for path in sorted(there, key=lambda path: (path.is_symlink(), path))]
-
-
-def _fail(error: OSError) -> None:
-    raise error
 
 
 def write_files(directory: Path, contents: Mapping[str, bytes]) -> list[Path]:

@@ -55,7 +55,7 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
       1  syntax errors; with --check or --diff: something would change
       2  wrong usage, or a file that cannot be read or written
     """
-    from policyc.cli.files import policy_files
+    from policyc.cli.places import policy_files
 
     if not files:
         raise click.UsageError("Missing argument 'FILE|DIR...'.")

@@ -113,7 +113,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     if fix and _STANDARD_INPUT in files:
         raise click.UsageError("--fix changes files, and '-' is none.")
     target = target_of(page_size, pmd_order)
-    from policyc.cli.files import policy_files, read_policy, replace_file
+    from policyc.cli.files import read_policy, replace_file
+    from policyc.cli.places import policy_files
 
     texts = [read_policy(file) for file in policy_files(files)]
     from policyc.lint import lint_files

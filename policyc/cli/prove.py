@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,16 +12,18 @@ import click
 from policyc.cli.common import (
     FINE,
     NO,
-    checked_plan,
+    USAGE,
+    Failure,
     echo,
     emit_json,
     plural,
-    policy_file,
     profile_option,
     target_of,
     target_options,
     terminal,
 )
+from policyc.cli.places import PolicyText, policy_files, read_checked, read_or_tell, usable
+from policyc.cli.telling import told
 
 if TYPE_CHECKING:
     from policyc.plan.nodes import Plan
@@ -31,7 +35,9 @@ _VERDICTS = ("proved", "refuted", "unknown")
 
 
 @click.command("prove", short_help="Prove what a policy promises, or refute it.")
-@policy_file
+@click.argument(
+    "places", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=str)
+)
 @profile_option(
     "Prove what is promised to these kernel interfaces only; repeatable. "
     "Without it, to all that can run the policy."
@@ -46,7 +52,7 @@ _VERDICTS = ("proved", "refuted", "unknown")
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 def command(
-    file: str,
+    places: tuple[str, ...],
     *,
     profiles: tuple[str, ...],
     timeout: str,
@@ -66,44 +72,128 @@ def command(
     `policyc decide` after the evaluator has confirmed it, or by the rules that are in the way.
     What the solver cannot settle in its time is unknown, never proved.
 
+    A directory stands for all policies (*.thp) below it. A file of definitions for others to
+    import has nothing to prove.
+
     \b
     Examples:
       policyc prove fleet.thp
+      policyc prove policies/
       policyc prove fleet.thp --profile thp-v9 --timeout 1min --json
 
     \b
     Exit codes:
       0  everything is proved
-      1  something is refuted or unknown, or the policy has errors
+      1  something is refuted or unknown, or a policy has errors
       2  wrong usage, or a file that cannot be read
       3  z3 is missing
     """
-    from policyc.cli.counterexample import (
-        check_profiles,
-        fitting_profiles,
-        need_solver,
-        seconds_of,
-    )
+    from policyc.cli.counterexample import check_profiles, need_solver, seconds_of
 
     seconds = seconds_of(timeout)
     need_solver()
+    target = target_of(page_size, pmd_order)
+    several = len(places) > 1 or any(Path(place).is_dir() for place in places)
+    files = policy_files(places)
+    if several:
+        read = [read_or_tell(file, target) for file in files]
+    else:
+        read = [usable(read_checked(file, target)) for file in files]
+    plans = [policy.plan for policy in read if policy.plan is not None]
+    if plans:
+        check_profiles(plans, profiles)
+    done: list[_Proof] = []
+    for policy in read:
+        proof = _proof(policy, profiles, seconds, several=several)
+        if not as_json and not proof.failed:
+            if not all(before.failed for before in done):
+                echo()
+            _print_text(proof)
+        done.append(proof)
+    if as_json:
+        _print_json(done, several=several)
+    elif several:
+        echo()
+        echo(_summary(done))
+    if not all(policy.is_readable for policy in read):
+        return USAGE
+    return FINE if all(proof.is_fine for proof in done) else NO
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What was found out of a file; it has no plan if it `failed`, or has definitions only."""
+
+    file: str
+    plan: Plan | None
+    failed: bool
+    found: Sequence[Claim]
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether everything is proved, and there are no errors."""
+        return not self.failed and all(claim.verdict == "proved" for claim in self.found)
+
+    def counts(self) -> dict[str, int]:
+        """How many claims there are of each verdict."""
+        return {v: sum(claim.verdict == v for claim in self.found) for v in _VERDICTS}
+
+
+def _proof(policy: PolicyText, profiles: Sequence[str], seconds: float, *, several: bool) -> _Proof:
+    """What becomes of a file; one of several that cannot be used does not end the run."""
+    if policy.plan is None:
+        return _Proof(policy.file, None, policy.failed, ())
+    try:
+        return _Proof(policy.file, policy.plan, False, _proved(policy.plan, profiles, seconds))
+    except Failure as failure:
+        if not several:
+            raise
+        failure.show()
+        return _Proof(policy.file, None, True, ())
+
+
+def _proved(plan: Plan, chosen: Sequence[str], seconds: float) -> list[Claim]:
+    """Every claim about a policy; a terminal sees how far it is."""
+    from policyc.cli.counterexample import fitting_profiles
     from policyc.prove.claims import claims
 
-    plan = checked_plan(file, target_of(page_size, pmd_order))
-    check_profiles([plan], profiles)
-    found = [
-        claim
-        for hook in plan.hooks
-        for claim in claims(plan, hook.hook, fitting_profiles([plan], hook.hook, profiles), seconds)
-    ]
-    (_print_json if as_json else _print_text)(plan, found)
-    return FINE if all(claim.verdict == "proved" for claim in found) else NO
+    fitting = [(hook.hook, fitting_profiles([plan], hook.hook, chosen)) for hook in plan.hooks]
+    found: list[Claim] = []
+    rules = 0
+    with told(f"proving {plan.file}") as tell:
+        for hook, profiles in fitting:
+            for claim in claims(plan, hook, profiles, seconds):
+                found.append(claim)
+                rules += claim.rule is not None
+                tell(f"{rules:,} of {plural(len(plan.rules), 'rule')}")
+    return found
 
 
-def _print_text(plan: Plan, found: Sequence[Claim]) -> None:
+# -- for people
+
+
+def _summary(done: Sequence[_Proof]) -> str:
+    """What became of all files."""
+    counts = [proof.counts() for proof in done]
+    totals = {verdict: sum(count[verdict] for count in counts) for verdict in _VERDICTS}
+    policies = sum(proof.plan is not None for proof in done)
+    unusable = sum(proof.failed for proof in done)
+    parts = [f"{count:,} {verdict}" for verdict, count in totals.items() if count]
+    text = f"{policies:,} {'policy' if policies == 1 else 'policies'}"
+    text += f": {', '.join(parts)}" if parts else ""
+    others = len(done) - policies - unusable
+    if others:
+        text += f"; {plural(others, 'file')} with definitions only"
+    return text + (f"; {plural(unusable, 'file')} that cannot be used" if unusable else "")
+
+
+def _print_text(proof: _Proof) -> None:
     from policyc.cli.tables import Column, table
 
-    place = terminal()
+    plan, found, place = proof.plan, proof.found, terminal()
+    if plan is None:
+        echo(f"{proof.file}: definitions only, nothing to prove")
+        return
     echo(_quantified(plan))
     for hook in plan.hooks:
         of_hook = [claim for claim in found if claim.hook is hook.hook]
@@ -114,9 +204,8 @@ def _print_text(plan: Plan, found: Sequence[Claim]) -> None:
         for claim in of_hook:
             if claim.counterexample is not None:
                 _print_counterexample(plan, claim)
-    counts = {verdict: sum(c.verdict == verdict for c in found) for verdict in _VERDICTS}
     echo()
-    echo(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count))
+    echo(", ".join(f"{count} {v}" for v, count in proof.counts().items() if count))
 
 
 def _quantified(plan: Plan) -> str:
@@ -176,15 +265,27 @@ def _print_counterexample(plan: Plan, claim: Claim) -> None:
     echo(table([Column(""), Column("")], rows, place, "    "))
 
 
-def _print_json(plan: Plan, found: Sequence[Claim]) -> None:
-    emit_json(
-        {
-            "policy": plan.name,
-            "file": plan.file,
-            "summary": {v: sum(claim.verdict == v for claim in found) for v in _VERDICTS},
-            "claims": [_claim(plan, claim) for claim in found],
-        }
-    )
+# -- for programs
+
+
+def _print_json(done: Sequence[_Proof], *, several: bool) -> None:
+    files = [_document(proof) for proof in done if not proof.failed]
+    if not several:
+        emit_json(files[0])
+        return
+    totals = {v: sum(file["summary"][v] for file in files) for v in _VERDICTS}
+    unusable = [proof.file for proof in done if proof.failed]
+    emit_json({"summary": totals, "unusable": unusable, "files": files})
+
+
+def _document(proof: _Proof) -> dict[str, Any]:
+    plan = proof.plan
+    return {
+        "policy": None if plan is None else plan.name,
+        "file": proof.file,
+        "summary": proof.counts(),
+        "claims": [] if plan is None else [_claim(plan, claim) for claim in proof.found],
+    }
 
 
 def _claim(plan: Plan, claim: Claim) -> dict[str, Any]:

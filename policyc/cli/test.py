@@ -18,14 +18,12 @@ from policyc.cli.common import (
     USAGE,
     Failure,
     emit_json,
-    plural,
-    show_diagnostics,
     target_of,
     target_options,
 )
+from policyc.cli.places import PolicyText, policy_files, read_or_tell
 
 if TYPE_CHECKING:
-    from policyc.plan.nodes import Plan, Target
     from policyc.testing.coverage import Coverage
     from policyc.testing.report import Report
     from policyc.testing.runner import Options
@@ -145,9 +143,10 @@ def command(
         coverage=counting,
         examples_count=coverage == "all",
     )
-    policies = [_read(file, target) for file in _files(places)]
+    policies = [read_or_tell(file, target) for file in policy_files(places)]
     _keep_out_of_the_way()
-    unusable = {policy.file: policy.why for policy in policies if not policy.is_usable}
+    skipped = {policy.file: _why_not(policy) for policy in policies if policy.plan is None}
+    unusable = {policy.file: skipped[policy.file] for policy in policies if policy.failed}
     ran = _run(policies, options, coverage, listing=listing)
     reports = [report for _, report in ran.reports]
     if listing:
@@ -160,7 +159,6 @@ def command(
 
         emit_json(document(reports, unusable, times=not no_times))
     else:
-        skipped = {policy.file: policy.why for policy in policies if policy.why}
         counted = coverage is not None or fail_under is not None
         _print(ran, skipped, coverage=counted, annotate=annotate)
     if junit is not None:
@@ -171,30 +169,10 @@ def command(
 
 
 @dataclass(frozen=True, slots=True)
-class _Policy:
-    """A file; where there is no plan, `why` says so in a word.
-
-    That is where it cannot be read, has errors (`failed`), or has definitions only.
-    """
-
-    file: str
-    text: str
-    plan: Plan | None
-    why: str = ""
-    failed: bool = False
-    is_readable: bool = True
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether there is nothing wrong with it."""
-        return self.is_readable and not self.failed
-
-
-@dataclass(frozen=True, slots=True)
 class _Ran:
     """What was run, and for each file what tests and examples reach together."""
 
-    reports: list[tuple[_Policy, Report]]
+    reports: list[tuple[PolicyText, Report]]
     everything: dict[str, Coverage] | None
 
 
@@ -218,68 +196,13 @@ def _wanted(text: str | None) -> Callable[[str], bool]:
         raise click.UsageError(f"-k: {error}") from None
 
 
-def _files(places: Sequence[str]) -> list[str]:
-    """The files that are meant, each once."""
-    found: dict[str, str] = {}
-    for place in places:
-        below = [place]
-        if place != "-" and Path(place).is_dir():
-            below = _below(place)
-            if not below:
-                raise click.UsageError(f"there are no policies (*.thp) in {place}")
-        for file in below:
-            found.setdefault("-" if file == "-" else os.path.realpath(file), file)
-    return list(found.values())
-
-
-def _below(directory: str) -> list[str]:
-    """The policies below a directory; links to other directories are not followed.
-
-    Files that cannot be read are among them, and so are directories that cannot be listed:
-    both have to be said.
-    """
-    found: list[str] = []
-    pending = [directory]
-    while pending:
-        place = pending.pop()
-        try:
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    elif entry.name.endswith(".thp") and not entry.is_dir():
-                        found.append(entry.path)
-        except OSError:
-            found.append(place)
-    return sorted(found)
-
-
-def _read(file: str, target: Target) -> _Policy:
-    from policyc.check import check_text
-    from policyc.cli.files import read_policy
-    from policyc.diagnostics.model import Severity
-
-    try:
-        data, name = read_policy(file)
-    except Failure as failure:
-        failure.show()
-        return _Policy(file, "", None, "cannot be read", is_readable=False)
-    result = check_text(data, name, profiles=["testrun"], target=target, library=True)
-    errors = [item for item in result.diagnostics if item.severity is Severity.ERROR]
-    show_diagnostics(errors, "full", err=True)
-    why = f"not run: {plural(len(errors), 'error')}" if errors else ""
-    if result.is_library and not errors:
-        why = "definitions, nothing to run"
-    return _Policy(name, data.decode("utf-8", "replace"), result.plan, why, failed=bool(errors))
-
-
 def _run(
-    policies: Sequence[_Policy], options: Options, coverage: str | None, *, listing: bool
+    policies: Sequence[PolicyText], options: Options, coverage: str | None, *, listing: bool
 ) -> _Ran:
     from policyc.testing.report import Verdict
     from policyc.testing.runner import listed, run
 
-    reports: list[tuple[_Policy, Report]] = []
+    reports: list[tuple[PolicyText, Report]] = []
     everything: dict[str, Coverage] = {}
     for policy in policies:
         if policy.plan is None:
@@ -305,7 +228,7 @@ def _print(ran: _Ran, skipped: Mapping[str, str], *, coverage: bool, annotate: b
             print_annotated(report.coverage, _texts(policy, report.coverage))
 
 
-def _texts(policy: _Policy, coverage: Coverage) -> dict[str, str]:
+def _texts(policy: PolicyText, coverage: Coverage) -> dict[str, str]:
     """What is in the policy, and in the files that it has conditions from."""
     from policyc.check.imports import read_file
 
@@ -329,11 +252,18 @@ def _write_junit(
     write_files(path.parent, {path.name: junit(reports, unusable, times=times)})
 
 
-def _unusable_code(policies: Sequence[_Policy]) -> int:
+def _why_not(policy: PolicyText) -> str:
+    """Why nothing of a file was run, in a word."""
+    if not policy.is_readable:
+        return "cannot be read"
+    return f"not run: {policy.errors}" if policy.errors else "definitions, nothing to run"
+
+
+def _unusable_code(policies: Sequence[PolicyText]) -> int:
     """The exit code that files ask for: those that cannot be read before those with errors."""
     if not all(policy.is_readable for policy in policies):
         return USAGE
-    return FINE if all(policy.is_usable for policy in policies) else NO
+    return NO if any(policy.failed for policy in policies) else FINE
 
 
 def _code(

@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from policyc.emit.python_functions import blocks_function, orders_function, table_definition
 from policyc.emit.python_names import param_slot, set_slot
@@ -16,7 +17,7 @@ from policyc.plan.types import Kind
 from policyc.runtime import checks, core, decisions, lookup, request, requests, state, units
 from policyc.templating import render
 
-__all__ = ["emit_python"]
+__all__ = ["emit_python", "loaded_module"]
 
 #: The runtime, each module after those that it needs.
 _RUNTIME = (checks, units, request, requests, lookup, decisions, state)
@@ -25,6 +26,16 @@ _RUNTIME = (checks, units, request, requests, lookup, decisions, state)
 #: Postponed annotations would make a dataclass look for its module in sys.modules, where a
 #: generated module need not be.
 _NOT_IMPORTED = ("__future__",)
+
+
+def loaded_module(plan: n.Plan, profiles: Sequence[Profile] = ()) -> dict[str, Any]:
+    """What is in the module once it is loaded: `decide`, `state`, `thp_orders`."""
+    text = emit_python(plan, profiles, standalone=False)
+    # Nothing of the policy is in this text but ASCII literals and checked identifiers.
+    module: dict[str, Any] = {"__name__": "policyc.policy"}
+    code = compile(text, f"<policy {plan.name!a}>", "exec", dont_inherit=True)
+    exec(code, module)  # noqa: S102 - text that we generated
+    return module
 
 
 def emit_python(plan: n.Plan, profiles: Sequence[Profile], *, standalone: bool = True) -> str:

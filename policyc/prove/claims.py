@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from policyc.hooks.model import Profile
@@ -20,9 +21,10 @@ from policyc.plan.evaluate import Outcome
 from policyc.plan.promises import property_holds
 from policyc.prove import kernels
 from policyc.prove import terms as t
-from policyc.prove.encode import BlockTerms, Encoding
+from policyc.prove.encode import Answer, BlockTerms, Encoding
 from policyc.prove.inputs import Inputs, Term
 from policyc.prove.questions import Questions
+from policyc.prove.rules import LONG, RuleSearch
 from policyc.prove.witness import DEEPEST, Witness, replayed, wishes, witness
 
 __all__ = ["Claim", "Subject", "Verdict", "claims"]
@@ -72,6 +74,7 @@ class _Prover:
     def __init__(self, plan: n.Plan, hook: n.HookName, seconds: float) -> None:
         self.plan = plan
         self.hook = hook
+        self.seconds = seconds
         self.inputs = Inputs([plan], hook)
         self.encoding = Encoding(plan, self.inputs)
         self.answer = self.encoding.answer()
@@ -85,6 +88,7 @@ class _Prover:
         ]
         # All variables have been made by now, and with them their constraints.
         self.questions = Questions(self.inputs.constraints, seconds)
+        self.search = RuleSearch(plan, self.inputs, self.encoding, seconds)
 
     def claims(self, profiles: Sequence[Profile]) -> Iterator[Claim]:
         for promise, holds in self.promises:
@@ -140,6 +144,8 @@ class _Prover:
         silent = [
             t.all_of((block.applies, t.negation(t.any_of(block.fires))))
             for block in self.encoding.blocks
+            # One of the rules of the others holds whatever is asked.
+            if not any(rule.condition is None for rule in block.block.rules)
         ]
         match self.questions.ask(t.any_of(silent)):
             case "no":
@@ -150,37 +156,62 @@ class _Prover:
                 return _with(claim, "unknown", _NO_TIME)
 
     def _profile(self, profile: Profile) -> Iterator[Claim]:
-        requested = self.inputs.requested
-        value = kernels.raw(profile, self.answer, requested)
-        claim = Claim(
-            "legal", self.hook, "unknown", "the raw value is one that it knows", profile=profile
+        texts: list[tuple[Subject, str]] = [("legal", "the raw value is one that it knows")]
+        if self.hook is n.HookName.THP:
+            text = "its kernel uses no order that the policy does not allow"
+            texts.append(("kernel", text))
+        for subject, text in texts:
+            claim = Claim(subject, self.hook, "unknown", text, profile=profile)
+            broken = _broken_interface(claim, profile, self.answer, self.inputs.requested)
+            if self._holds_for_any_answer(claim, profile):
+                yield _with(claim, "proved")
+                continue
+            confirms = _is_illegal if subject == "legal" else _uses_more
+            yield self._refuted_by(
+                claim,
+                broken,
+                lambda example, outcome, confirms=confirms: confirms(
+                    profile, outcome, _requested(example)
+                ),
+            )
+
+    def _holds_for_any_answer(self, claim: Claim, profile: Profile) -> bool:
+        """Whether a claim about an interface holds whatever a policy answers within the request.
+
+        That is one question however long the policy is; if not, it is asked of the policy.
+        """
+        rules = sum(len(block.block.rules) for block in self.encoding.blocks)
+        if rules <= LONG or not self._is_within:
+            return False
+        any_answer, requested = _any_answer(self.hook), t.free_number("any request")
+        within = t.equal(t.except_for(any_answer.orders, requested), 0)
+        left_alone = t.any_of((any_answer.opinion, t.equal(any_answer.orders, requested)))
+        broken = _broken_interface(claim, profile, any_answer, requested)
+        facts = [within, left_alone] if self.hook is n.HookName.THP else []
+        return Questions(facts, self.seconds).ask(broken) == "no"
+
+    @cached_property
+    def _is_within(self) -> bool:
+        """Whether every answer is within the request, and all of it where there is no opinion."""
+        if self.hook is n.HookName.NUMA:
+            return True
+        orders, requested = self.answer.orders, self.inputs.requested
+        beyond = t.negation(t.equal(t.except_for(orders, requested), 0))
+        changed = t.all_of(
+            (t.negation(self.answer.opinion), t.negation(t.equal(orders, requested)))
         )
-        yield self._refuted_by(
-            claim,
-            t.negation(kernels.is_legal(profile, value, requested)),
-            lambda example, outcome: _is_illegal(profile, outcome, _requested(example)),
-        )
-        if self.hook is not n.HookName.THP:
-            return
-        claim = Claim(
-            "kernel",
-            self.hook,
-            "unknown",
-            "its kernel uses no order that the policy does not allow",
-            profile=profile,
-        )
-        used = kernels.effective(profile, value, requested)
-        yield self._refuted_by(
-            claim,
-            t.negation(t.equal(t.except_for(used, self.answer.orders), 0)),
-            lambda example, outcome: _uses_more(profile, outcome, _requested(example)),
-        )
+        return self.questions.ask(t.any_of((beyond, changed))) == "no"
 
     # -- claims about rules
 
     def _rule(self, block: BlockTerms, place: int) -> Claim:
         rule = block.block.rules[place]
         claim = Claim("rule", self.hook, "unknown", "the rule decides something", rule=rule)
+        fate = self.search.fate(block, place)
+        if fate.decides:
+            return _with(claim, "proved")
+        if fate.behind is not None:
+            return self._never_reached(claim, block, place, fate.behind)
         fires = block.fires[place]
         if rule.condition is not None:
             # What the block says to these requests if it has not this rule.
@@ -190,13 +221,14 @@ class _Prover:
                 return self._confirmed(claim, rule)
             if matters == "unknown":
                 return _with(claim, "unknown", _NO_TIME)
-        reached = self.questions.ask(fires)
-        if reached == "no":
-            return self._never_reached(claim, block, place)
-        if reached == "unknown":
-            return _with(claim, "unknown", _NO_TIME)
-        if rule.condition is None:
-            return self._confirmed(claim, rule)
+        if not fate.reached:
+            reached = self.questions.ask(fires)
+            if reached == "no":
+                return self._never_reached(claim, block, place, range(place))
+            if reached == "unknown":
+                return _with(claim, "unknown", _NO_TIME)
+            if rule.condition is None:
+                return self._confirmed(claim, rule)
         return _with(claim, "refuted", "it is redundant: without it every answer is the same")
 
     def _confirmed(self, claim: Claim, rule: n.Rule) -> Claim:
@@ -208,18 +240,23 @@ class _Prover:
         fired = replayed(self.plan, example, self.inputs).fired
         return _with(claim, "proved") if rule in fired else _with(claim, "unknown", _NOT_REPLAYED)
 
-    def _never_reached(self, claim: Claim, block: BlockTerms, place: int) -> Claim:
-        applies = self.questions.ask(block.applies)
+    def _never_reached(
+        self, claim: Claim, block: BlockTerms, place: int, behind: Sequence[int]
+    ) -> Claim:
+        """The claim, refuted: the rules at some earlier places keep every request from it."""
+        questions = self.search.questions
+        applies = questions.ask(block.applies)
         if applies == "no":
             return _with(claim, "refuted", "it is dead: its block applies to no request")
-        earlier = [t.negation(item) for item in block.holds[:place]]
-        with self.questions.given(block.applies, block.holds[place]):
-            alone = self.questions.ask()
+        earlier = [t.negation(block.holds[index]) for index in behind]
+        with questions.given(block.applies, block.holds[place]):
+            alone = questions.ask()
             if alone == "no":
                 return _with(claim, "refuted", "it is dead: its condition never holds")
             if "unknown" in (applies, alone):
                 return _with(claim, "refuted", "it is never reached")
-            by = tuple(block.block.rules[index] for index in self.questions.needed(earlier))
+            needed = [behind[index] for index in questions.needed(earlier)]
+            by = tuple(block.block.rules[index] for index in needed)
         why = "it is shadowed: earlier rules answer all that it asks for"
         return Claim(claim.subject, claim.hook, "refuted", claim.text, why, rule=claim.rule, by=by)
 
@@ -236,6 +273,24 @@ def _with(
 
 def _requested(example: Witness) -> int:
     return int(example.values.get("orders") or 0)
+
+
+def _any_answer(hook: n.HookName) -> Answer:
+    """An answer of some policy."""
+    opinion, on = t.free_bool("any opinion"), t.free_bool("any on")
+    orders = t.free_number("any orders") if hook is n.HookName.THP else 0
+    return Answer(opinion, orders, on, False, 0)
+
+
+def _broken_interface(
+    claim: Claim, profile: Profile, answer: Answer, requested: t.Number
+) -> t.Bool:
+    """Whether an interface makes of an answer what a claim says that it does not."""
+    value = kernels.raw(profile, answer, requested)
+    if claim.subject == "legal":
+        return t.negation(kernels.is_legal(profile, value, requested))
+    used = kernels.effective(profile, value, requested)
+    return t.negation(t.equal(t.except_for(used, answer.orders), 0))
 
 
 def _is_illegal(profile: Profile, outcome: Outcome, requested: int) -> bool:

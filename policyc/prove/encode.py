@@ -95,7 +95,7 @@ class Encoding:
             left = t.all_of((left, t.negation(condition)))
         says: list[Says] = []
         for rule, condition in zip(reversed(block.rules), reversed(holds), strict=True):
-            action = self._action(rule.action)
+            action = self.says(rule.action)
             rest = says[-1] if says else action
             says.append(_chosen(condition, action, rest))
         threshold = None if block.hot_threshold is None else self.value(block.hot_threshold).value
@@ -108,7 +108,8 @@ class Encoding:
         share = self.value(block.rollout)
         return t.all_of((inside, self.inputs.cgroup, t.below(self.inputs.place, share.value)))
 
-    def _action(self, action: n.Action) -> Says:
+    def says(self, action: n.Action) -> Says:
+        """What a block says if a rule with this action fires."""
         match action:
             case n.Pass():
                 return Says(opinion=False, orders=U64_MAX, on=False)

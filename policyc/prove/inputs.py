@@ -97,7 +97,9 @@ class Inputs:
         depths = [len(_components(path)) for path in self.paths]
         levels: t.Number = depths[0]
         for place, depth in enumerate(depths[1:], 1):
-            levels = t.choose_number(t.equal(self.at, place), depth, levels)
+            # Paths next to each other are often as deep as each other.
+            if depth != depths[place - 1]:
+                levels = t.choose_number(t.at_most(place, self.at), depth, levels)
         self.constraints.append(
             t.choose_bool(self.exact, t.equal(self.depth, levels), t.below(levels, self.depth))
         )

@@ -57,6 +57,10 @@ class Questions:
         finally:
             self._solver.pop()
 
+    def assume(self, fact: t.Bool) -> None:
+        """Let a fact hold until the end of the block of `given`."""
+        self._solver.add(t.term(fact))
+
     def ask(self, *facts: t.Bool) -> Found:
         """Whether there is an example for which all of these hold."""
         if any(fact is False for fact in facts):
@@ -81,7 +85,7 @@ class Questions:
             return "yes"
         if found == t.z3.unsat:
             return "no"
-        early = self._deadline - time.monotonic() > left / 10
+        early = self._deadline - time.monotonic() > min(left / 10, 0.05)
         if early and self._solver.reason_unknown() in _STOPPED:
             # The solver takes Ctrl-C for itself, and says of it what it says of its time limit.
             raise KeyboardInterrupt

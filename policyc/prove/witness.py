@@ -16,7 +16,7 @@ from policyc.prove.inputs import PLACES, Inputs
 from policyc.prove.questions import Questions, Wish
 from policyc.runtime.requests import NumaRequest, ThpRequest
 
-__all__ = ["DEEPEST", "Witness", "every_order", "replayed", "wishes", "witness"]
+__all__ = ["DEEPEST", "Witness", "every_order", "replayed", "request_of", "wishes", "witness"]
 
 _REQUESTS: dict[n.HookName, type[ThpRequest | NumaRequest]] = {
     n.HookName.THP: ThpRequest,
@@ -54,6 +54,11 @@ def replayed(plan: n.Plan, found: Witness, inputs: Inputs) -> Outcome:
     """The reference evaluator's answer to it."""
     state = inputs.state_of(plan, found.state)
     return evaluate(plan, hook_of(plan, found.hook), found.values, state)
+
+
+def request_of(found: Witness) -> ThpRequest | NumaRequest:
+    """The request as policies in memory take it."""
+    return _REQUESTS[found.hook].from_values(found.values)
 
 
 # -- what a small example is like

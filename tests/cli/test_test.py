@@ -106,23 +106,6 @@ def test_file_that_cannot_be_read_does_not_stop_the_others(small: Path, tmp_path
     assert "Traceback" not in result.output
 
 
-def test_directory_that_cannot_be_listed(small: Path, monkeypatch: pytest.MonkeyPatch):
-    locked = small.parent / "locked"
-    locked.mkdir()
-    scandir = os.scandir
-
-    def refusing(place: str):  # as root can list every directory
-        if place == str(locked):
-            raise PermissionError(13, "Permission denied", place)
-        return scandir(place)
-
-    monkeypatch.setattr("policyc.cli.test.os.scandir", refusing)
-    result = invoke("test", str(small.parent))
-    assert result.exit_code == 2
-    assert f"{locked}: cannot be read" in result.stdout.splitlines()
-    assert f"{small}: 2 tests, 1 property: all passed" in result.stdout.splitlines()
-
-
 def test_links_in_circles_and_other_files(small: Path, tmp_path: Path):
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "up").symlink_to(tmp_path)
