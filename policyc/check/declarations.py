@@ -384,7 +384,7 @@ def _check_depth(name: str, checked: Typed, declarations: Declarations) -> None:
         (declarations.let_depths.get(r.text, 0) for r in _let_references(name, declarations)),
         default=0,
     )
-    depth = below + 1 + getattr(declarations.lets[name].expr, "depth", 0)
+    depth = below + 1 + declarations.lets[name].expr.depth
     declarations.let_depths[name] = depth
     if depth > MAX_NESTING:
         if below <= MAX_NESTING:

@@ -66,9 +66,9 @@ class TreeBuilder:
     def _name(self, token: Lexeme) -> t.Name:
         return t.Name(str(token), self._span(token))
 
-    def _deeper(self, span: Span, *items: t.Expr | None) -> int:
+    def _deeper(self, span: Span, *items: t.Expr) -> int:
         """The nesting depth of a node over these; reports the first that is too deep."""
-        depth = 1 + max([getattr(item, "depth", 0) for item in items])
+        depth = 1 + max([item.depth for item in items])
         if depth == MAX_NESTING + 1:
             self.diagnostics.add(
                 "PC0106",

@@ -7,7 +7,7 @@ no repr of their own either, as each generated method costs start-up time; print
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from policyc.frozen import frozen
 from policyc.source import Source, Span
@@ -72,6 +72,7 @@ class IntegerLiteral:
 
     value: int
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -80,6 +81,7 @@ class SizeLiteral:
 
     value: int
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -88,6 +90,7 @@ class DurationLiteral:
 
     value: int
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -96,6 +99,7 @@ class PercentLiteral:
 
     value: int
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -104,6 +108,7 @@ class StringLiteral:
 
     value: bytes
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -112,6 +117,7 @@ class NameExpr:
 
     text: str
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
@@ -120,6 +126,7 @@ class OrderLiteral:
 
     value: int
     span: Span
+    depth: ClassVar[int] = 0
 
 
 @frozen(eq=False, repr=False)
