@@ -39,21 +39,21 @@ $(VENV)/.installed-%: pyproject.toml tools/setup-venv.sh
 demo: $(VENV)/.installed-plain
 	@PATH="$(abspath $(BIN)):$$PATH" sh tools/demo.sh
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-dev
 	@sh tools/setup-system.sh
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 # testbed/README.md tells what these need and where they keep it.
-test-kernel: $(VENV)/.installed-test
+test-kernel: $(VENV)/.installed-dev
 	@POLICYC_PYTHON="$(abspath $(BIN))/python" testbed/stock $(TESTBED) -- $(ARGS)
 
-test-kernel-patched: $(VENV)/.installed-test
+test-kernel-patched: $(VENV)/.installed-dev
 	@POLICYC_PYTHON="$(abspath $(BIN))/python" testbed/patched $(TESTBED) -- $(ARGS)
 
 libbpf:
 	@tools/build-libbpf.sh
 
-lint: $(VENV)/.installed-lint $(VENV)/.installed-test
+lint: $(VENV)/.installed-lint $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -70,7 +70,7 @@ generate: $(VENV)/.installed-lint
 	$(BIN)/python tools/make_editor_grammar.py
 	$(BIN)/ruff format -q policyc/runtime
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-dev
 	@sh tools/setup-system.sh
 	@for benchmark in benchmarks/bench_*.py benchmarks/model_*.py; do \
 		echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
@@ -80,7 +80,7 @@ vscode:
 	@command -v npm >/dev/null || { echo "npm is missing; it comes with Node.js 20 or newer" >&2; exit 3; }
 	cd editors/vscode && npm ci --ignore-scripts --no-audit --no-fund && npm run package
 
-dist: $(VENV)/.installed-test
+dist: $(VENV)/.installed-dev
 	$(BIN)/hatchling build
 
 clean:

@@ -93,10 +93,11 @@ def _compare(old: str, new: str | None, before: _Side, after: _Side, options: Op
         for number, path in enumerate(paths):
             tell(f"{number:,} of {plural(len(paths), 'file')}")
             found = _outcome(path, before.get(path), after.get(path), options)
-            done.append(found)
             tell("")
             if not options.as_json:
-                _print(found, after_block=len(done) > 1 and _is_block(done[-2]))
+                shown = [before for before in done if before.outcome != "definitions"]
+                _print(found, after_block=bool(shown) and _is_block(shown[-1]))
+            done.append(found)
     if options.as_json:
         emit_json(_document(old, new, done))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from policyc.cli.common import Terminal, echo, plural, safe_number, terminal
@@ -49,7 +49,7 @@ def compared(old: Plan, new: Plan, profiles: Sequence[str], seconds: float, *, e
     return Pair(
         old,
         new,
-        changes(old, new),
+        _with_lets(old, new, changes(old, new)),
         [compare(old, new, hook, names, seconds, every=every) for hook, names in fitting],
     )
 
@@ -77,6 +77,8 @@ def print_pair(pair: Pair) -> None:
 def _change(old: Plan, new: Plan, change: Change) -> str:
     """One change; a rule by its text, anything else by its name."""
     here = f"{new.file}:{change.new_line}" if change.new_line else f"{old.file}:{change.old_line}"
+    if change.what == "let":
+        here = _let_place(new if change.new_line else old, change.name)
     if change.what == "rule":
         texts = [change.old, change.new]
         if change.kind == "moved":
@@ -84,6 +86,26 @@ def _change(old: Plan, new: Plan, change: Change) -> str:
         return f"{here}  " + "\n-> ".join(text for text in texts if text)
     texts = [text for text in (change.old, change.new) if text]
     return "\n-> ".join([f"{here}  {change.name}" + (f": {texts[0]}" if texts else ""), *texts[1:]])
+
+
+def _let_place(plan: Plan, name: str) -> str:
+    """Where a let is written, which may be in a file that the policy imports."""
+    [item] = [item for item in plan.locals if item.name == name]
+    file, line = item.origin or (plan.file, item.line)
+    return f"{file}:{line}"
+
+
+def _with_lets(old: Plan, new: Plan, changed: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes, with the expressions of lets for their texts."""
+    from policyc.explain.spelling import spell_expression
+
+    texts = [{item.name: spell_expression(item.expr, p) for item in p.locals} for p in (old, new)]
+    return tuple(
+        replace(change, old=texts[0].get(change.name, ""), new=texts[1].get(change.name, ""))
+        if change.what == "let"
+        else change
+        for change in changed
+    )
 
 
 def _print_comparison(old: Plan, new: Plan, item: Comparison, place: Terminal) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from policyc.cli.common import NO, USAGE, Failure, echo, reason, terminal
 
 if TYPE_CHECKING:
-    from policyc.plan.nodes import Plan, Target
+    from policyc.plan.nodes import LocalDefinition, Plan, Target
 
 __all__ = ["PolicyText", "policy_files", "read_checked", "read_or_tell", "usable"]
 
@@ -64,7 +64,7 @@ def _below(directory: str) -> list[str]:
         if not entry.is_symlink() or os.path.realpath(entry.path).startswith(top)
     ]
     there.sort(key=lambda entry: (entry.is_symlink(), Path(entry.path)))
-    return [entry.path for entry in there if not entry.is_dir()]
+    return [entry.path.removeprefix("./") for entry in there if not entry.is_dir()]
 
 
 def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
@@ -98,7 +98,7 @@ def read_checked(file: str, target: Target, shown: tuple[str, str] = ("", "")) -
         echo(_renamed(text, shown) + "\n", err=True)
     name, plan = _renamed(name, shown), result.plan
     if plan is not None:
-        plan = replace(plan, file=name)
+        plan = replace(plan, file=name, locals=tuple(_moved(let, shown) for let in plan.locals))
     text = data.decode("utf-8", "replace")
     return PolicyText(name, text, plan, summary(errors) if errors else "")
 
@@ -110,6 +110,12 @@ def read_or_tell(file: str, target: Target, shown: tuple[str, str] = ("", "")) -
     except Failure as failure:
         failure.show()
         return PolicyText(_renamed(file, shown), "", None, is_readable=False)
+
+
+def _moved(let: LocalDefinition, shown: tuple[str, str]) -> LocalDefinition:
+    if let.origin is None:
+        return let
+    return replace(let, origin=(_renamed(let.origin[0], shown), let.origin[1]))
 
 
 def _renamed(text: str, shown: tuple[str, str]) -> str:

@@ -108,11 +108,10 @@ def test_a_policy_without_spare_rules_is_proved() -> None:
 
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_nothing_of_an_example_is_unknown_and_it_equals_itself(example: Path) -> None:
+def test_everything_of_an_example_is_proved_and_it_equals_itself(example: Path) -> None:
     document = json.loads(invoke("prove", str(example), "--json").stdout)
-    assert document["summary"]["unknown"] == 0
-    wrong = [claim for claim in document["claims"] if claim["verdict"] == "refuted"]
-    assert {claim["subject"] for claim in wrong} <= {"rule"}
+    wrong = [claim["text"] for claim in document["claims"] if claim["verdict"] != "proved"]
+    assert (len(document["claims"]) > 5, wrong) == (True, [])
     assert invoke("diff", str(example), str(example)).exit_code == 0
 
 

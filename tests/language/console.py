@@ -42,7 +42,8 @@ class Reader:
         launcher = programs / "policyc"
         launcher.write_text(_LAUNCHER.format(python=sys.executable), "utf-8")
         launcher.chmod(0o755)
-        self._environment = {
+        #: In which `policyc` is this checkout's.
+        self.environment = {
             **os.environ,
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{self._work}",
@@ -94,7 +95,7 @@ class Reader:
         return subprocess.run(
             command,
             cwd=self._work,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
