@@ -19,6 +19,10 @@ _SIGN = r"\.\.|[=!<>]=|[-=<>;:,{}()\[\]|+*/%]"
 #: What a rule keeps of its symbols' values, as the children that its callback gets.
 _Keep = Callable[[list[Any]], Sequence[Any]]
 
+#: How many symbols a rule takes, what it makes of them by its name, what it keeps (None for a
+#: part of a chain) and what makes one value of that (None if it is one).
+_Reduction = tuple[int, str, _Keep | None, Callable[[Sequence[Any]], Any] | None]
+
 
 class Driver:
     """A parser for texts without syntax errors."""
@@ -33,10 +37,10 @@ class Driver:
 
     def parse(self, text: str, builder: TreeBuilder) -> PolicyFile | None:
         """The tree of the text, None if the text has a syntax error."""
-        tables, keeps, chains = self._tables, self._keeps, self._chains
-        rows, rules, words, match = tables.states, tables.rules, tables.words, self._match
-        callbacks = [_callback(rule, builder) for rule in rules]
-        states, values = [tables.start], list[Any]()
+        rows, words, match = self._tables.states, self._tables.words, self._match
+        chains, reductions, end = self._chains, self._reductions(builder), self._tables.end
+        state = self._tables.start
+        states, values = [state], list[Any]()
         position, name_only = 0, ("NAME",)
         while True:
             found = match(text, position)
@@ -49,7 +53,7 @@ class Driver:
             else:
                 lexeme = found[kind]
                 candidates = words.get(lexeme, name_only) if kind == "NAME" else (kind,)
-            row = rows[states[-1]]
+            row = rows[state]
             for terminal in candidates:
                 if terminal in row:
                     break
@@ -57,28 +61,41 @@ class Driver:
                 return None
             target: int | None = row[terminal]
             while target < 0:
-                rule = rules[-1 - target]
-                length = rule.length
-                if rule.single and length == 1:
-                    chain = states[-2], states[-1], terminal
+                length, origin, keep, callback = reductions[target]
+                if keep is None:
+                    chain = states[-2], state, terminal
                     if chain not in chains:
                         chains[chain] = self._end_of_chain(*chain)
-                    states[-1], target = chains[chain]
+                    state, target = chains[chain]
+                    states[-1] = state
                 else:
-                    taken = values[-length:]
-                    del values[-length:]
-                    del states[-length:]
-                    children, callback = keeps[-1 - target](taken), callbacks[-1 - target]
+                    children = keep(values[-length:])
+                    del values[-length:], states[-length:]
                     values.append(callback(children) if callback else children)
-                    state = rows[states[-1]][rule.origin]
+                    state = rows[states[-1]][origin]
                     states.append(state)
-                    if not lexeme and state == tables.end:
+                    if not lexeme and state == end:
                         return values[-1]
                     target = rows[state].get(terminal)
                 if target is None:
                     return None
-            states.append(target)
+            state = target
+            states.append(state)
             values.append(Lexeme.at(lexeme, position - len(lexeme), position))
+
+    def _reductions(self, builder: TreeBuilder) -> list[_Reduction]:
+        """What each rule does, rule 0 at the end: a target of -1 - N stands for rule N."""
+        rules, keeps = self._tables.rules, self._keeps
+        reductions = [
+            (
+                rule.length,
+                rule.origin,
+                None if _is_link(rule) else keep,
+                getattr(builder, rule.callback) if rule.callback and not _is_link(rule) else None,
+            )
+            for rule, keep in zip(rules, keeps, strict=True)
+        ]
+        return reductions[::-1]
 
     def _end_of_chain(self, below: int, state: int, terminal: str) -> tuple[int, int | None]:
         """Where rules that let one value stand for itself lead, and what to do there.
@@ -90,17 +107,16 @@ class Driver:
         target: int | None = rows[state][terminal]
         while target is not None and target < 0:
             rule = rules[-1 - target]
-            if not rule.single or rule.length != 1:
+            if not _is_link(rule):
                 break
             state = rows[below][rule.origin]
             target = rows[state].get(terminal)
         return state, target
 
 
-def _callback(rule: ParserRule, builder: TreeBuilder) -> Callable[[Sequence[Any]], Any] | None:
-    """What makes one value of a rule's children; None where they stand for themselves."""
-    alone = rule.single and rule.length == 1
-    return None if alone or not rule.callback else getattr(builder, rule.callback)
+def _is_link(rule: ParserRule) -> bool:
+    """Whether a rule lets one value stand for itself, and is part of a chain."""
+    return rule.single and rule.length == 1
 
 
 def _keep(rule: ParserRule) -> _Keep:
