@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 import policyc
 from policyc.plan.evaluate import State, Values, evaluate
-from policyc.runtime.requests import ThpRequest
+from policyc.runtime.requests import NumaRequest, ThpRequest
 from policyc.testing import Coverage, requests, situations, states
 from tests.testing.policies import ROOT, SMALL, plan_of, ran
 
@@ -112,6 +112,20 @@ def test_requests_are_for_the_runtime(request: ThpRequest):
     assert request.cgroup_depth == (
         None if request.cgroup is None else len([p for p in request.cgroup.split("/") if p])
     )
+
+
+NUMA = """policy p;
+thp { deny when vma.stack; otherwise pass; }
+numa for cgroup "/a" { rollout 50% by cgroup; balance when task.comm == "x"; otherwise off; }
+"""
+
+
+@settings(max_examples=50)
+@given(requests(plan_of(NUMA), "numa"))
+def test_numa_requests_are_for_the_runtime(request: NumaRequest):
+    values = request.values()
+    outcome = evaluate(plan_of(NUMA), plan_of(NUMA).hooks[1], values, State({}, {}))
+    assert policyc.loads(NUMA).decide(request).on == outcome.on
 
 
 def test_requests_stand_at_the_boundaries():
