@@ -82,9 +82,10 @@ def look(
     values, state = smallest(maker, *found, fails)
     outcome = evaluate(plan, maker.hook, values, state)
     if values.get(_CGROUP_ID) is not None:
-        unnumbered = {**values, _CGROUP_ID: None}
-        if evaluate(plan, maker.hook, unnumbered, state) == outcome:
-            values = unnumbered
+        numbers = (None, *maker.pools[_CGROUP_ID])
+        others = [{**values, _CGROUP_ID: number} for number in numbers]
+        if all(evaluate(plan, maker.hook, other, state) == outcome for other in others):
+            values = others[0]  # no rollout looks at it
     return tried, Counterexample(values, state, outcome, _names(maker, values))
 
 
