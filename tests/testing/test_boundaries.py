@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 
 import policyc
+import policyc.testing
 from policyc.plan.evaluate import State, Values, evaluate
 from policyc.runtime.requests import NumaRequest, ThpRequest
 from policyc.testing import Coverage, requests, situations, states
@@ -172,3 +175,10 @@ def test_every_rule_is_reached():
     count()
     thp = [rule.index for block in hook.blocks for rule in block.rules]
     assert all(reached.rules[index].yes for index in thp)
+
+
+def test_missing_hypothesis_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "policyc.testing.strategies")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'policyc\[test\]'"):
+        _ = policyc.testing.requests
