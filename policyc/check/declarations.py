@@ -118,9 +118,10 @@ def check_name(name: t.Name, what: str, diagnostics: Diagnostics) -> bool:
     elif len(name.text) > _MAX_NAME:
         reason = f"it is longer than {_MAX_NAME} characters"
     if reason:
+        article = "an" if what == "import" else "a"
         diagnostics.add(
             "PC0203",
-            f"a {what} cannot be called `{name.text[:_MAX_NAME]}`: {reason}",
+            f"{article} {what} cannot be called `{name.text[:_MAX_NAME]}`: {reason}",
             name.span,
             help="choose another name",
         )

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from policyc.hooks.loader import attributes, enumerations
 from policyc.plan import nodes as n
-from policyc.plan.paths import is_under
+from policyc.plan.paths import are_near, is_under
 from policyc.plan.types import ORDERS, PERCENT, U64_MAX, Kind
 
 __all__ = ["Truth"]
@@ -279,7 +279,7 @@ class Truth:
         return True if isinstance(outer, n.Const) and outer.value == n.ALL_ORDERS else None
 
     def _under(self, value: n.Expr, path: str) -> bool | None:
-        if any(is_under(above, path) for above in self._above):
+        if any(is_under(above, path) and are_near(above, path) for above in self._above):
             return True
         if path == "/" and self._present.get(self._key(self._plain(value))):
             return True
@@ -287,7 +287,9 @@ class Truth:
 
     def _compatible(self, path: str) -> bool:
         """Whether a cgroup can be under this path and under all that it is known to be under."""
-        return all(is_under(path, a) or is_under(a, path) for a in self._above)
+        return all(
+            (is_under(path, a) or is_under(a, path)) and are_near(path, a) for a in self._above
+        )
 
     # -- subjects
 

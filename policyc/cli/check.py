@@ -15,7 +15,6 @@ from policyc.cli.common import (
     show_diagnostics,
     target_of,
     target_options,
-    visible_lines,
 )
 
 if TYPE_CHECKING:
@@ -186,14 +185,15 @@ def _said_once(found: list[tuple[str, tuple[Diagnostic, ...]]]) -> list[list[Dia
 
 def _print_text(found: list[tuple[str, tuple[Diagnostic, ...]]], style: str) -> None:
     from policyc.diagnostics.render import summary
+    from policyc.diagnostics.visible import visible
 
     kept = _said_once(found)
     for (name, diagnostics), said in zip(found, kept, strict=True):
         show_diagnostics(said, style, err=False)
         if not diagnostics:
-            echo(f"{visible_lines(name)}: ok")
+            echo(f"{visible(name)}: ok")
         elif len(found) == 1:
-            echo(f"{visible_lines(name)}: {summary(diagnostics)}")
+            echo(f"{visible(name)}: {summary(diagnostics)}")
     if len(found) > 1:
         echo(f"{len(found)} files: {summary([item for said in kept for item in said])}")
 

@@ -15,7 +15,6 @@ from policyc.cli.common import (
     plural,
     show_diagnostics,
     terminal,
-    visible_lines,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +81,7 @@ def command(files: tuple[str, ...], *, check: bool, diff: bool) -> int:
 def _format(file: str, *, check: bool, diff: bool) -> bool | None:
     """Do what was asked for with a file: whether it is as it should be, None if none can tell."""
     from policyc.cli.files import read_policy, replace_file
+    from policyc.diagnostics.visible import visible
 
     data, name = read_policy(file)
     text, errors = formatted(data, name)
@@ -92,12 +92,12 @@ def _format(file: str, *, check: bool, diff: bool) -> bool | None:
     if diff and new != data:
         _print_diff(data, text, name)
     elif check and new != data:
-        echo(f"{visible_lines(name)}: would be formatted")
+        echo(f"{visible(name)}: would be formatted")
     elif file == "-" and not check and not diff:
         click.echo(new, nl=False)
     elif new != data and not check and not diff:
         replace_file(file, data, new)
-        echo(f"{visible_lines(name)}: formatted")
+        echo(f"{visible(name)}: formatted")
     return new == data
 
 
@@ -141,12 +141,14 @@ def _print_diff(data: bytes, text: str, name: str) -> None:
     import difflib
     from io import StringIO
 
+    from policyc.diagnostics.visible import visible
+
     place = terminal()
     old = StringIO(data.decode("utf-8", "replace"), newline="\n").readlines()
     new = StringIO(text, newline="\n").readlines()
     styles = {"-": "31", "+": "32", "@": "36"}
     for line in difflib.unified_diff(old, new, name, f"{name} (formatted)"):
-        shown = visible_lines(line.rstrip("\r\n"))
+        shown = visible(line.rstrip("\r\n"))
         style = "" if line.startswith(("---", "+++")) else styles.get(line[0], "")
         echo(place.paint(style, shown) if style else shown)
         if not line.endswith("\n"):

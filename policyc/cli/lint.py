@@ -20,7 +20,6 @@ from policyc.cli.common import (
     target_of,
     target_options,
     terminal,
-    visible_lines,
 )
 
 if TYPE_CHECKING:
@@ -138,6 +137,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 def _print_text(linted: Sequence[Linted], style: str) -> None:
     from policyc.diagnostics.render import summary
+    from policyc.diagnostics.visible import visible
 
     for each in linted:
         findings = each.result.findings
@@ -149,7 +149,7 @@ def _print_text(linted: Sequence[Linted], style: str) -> None:
             said += f", {each.applied} fix{'' if each.applied == 1 else 'es'} applied"
         if each.result.allowed:
             said += f", {len(each.result.allowed)} allowed by comments"
-        echo(f"{visible_lines(each.name)}: {said}")
+        echo(f"{visible(each.name)}: {said}")
     if len(linted) > 1:
         everything = [item for each in linted for item in each.result.findings]
         echo(f"{len(linted)} files: {summary(everything)}")

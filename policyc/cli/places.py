@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,18 @@ def _below(directory: str) -> list[str]:
         if not entry.is_symlink() or os.path.realpath(entry.path).startswith(top)
     ]
     there.sort(key=lambda entry: (entry.is_symlink(), Path(entry.path)))
-    return [entry.path.removeprefix("./") for entry in there if not entry.is_dir()]
+    return [entry.path.removeprefix("./") for entry in there if not _is_no_file(entry)]
+
+
+def _is_no_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a directory, a pipe, or what else nobody keeps a policy in.
+
+    What cannot be looked at is left for whoever reads it to tell.
+    """
+    try:
+        return not stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _entries(directory: str) -> Iterator[os.DirEntry[str]]:

@@ -33,7 +33,7 @@ def table(
     The last column is wrapped if it is set to the left; its cells may have several lines.
     Nothing in a cell acts on the terminal.
     """
-    cells = [["\n".join(map(visible, cell.split("\n"))) for cell in row] for row in rows]
+    cells = [[*map(visible, row[:-1]), *map(_visible_lines, row[-1:])] for row in rows]
     widths = [
         max([cell_width(column.heading), *(cell_width(row[index]) for row in cells)])
         for index, column in enumerate(columns[:-1])
@@ -57,6 +57,10 @@ def table(
         lines.append(place.paint("1", first) if number == 0 else first)
         lines += [" " * left + text for text in last[1:]]
     return "\n".join(lines)
+
+
+def _visible_lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _aligned(text: str, width: int, *, right: bool) -> str:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +32,19 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _HOW_TO_GET = "pip install 'policyc[test]'"
+
+
+class _Percent(click.FloatRange):
+    """A share from 0 to 100; `nan` is none, though nothing is less or more."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        number = float(super().convert(value, param, ctx))
+        if isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 class _Command(click.Command):
@@ -80,7 +94,7 @@ class _Command(click.Command):
 @click.option(
     "--fail-under",
     metavar="PERCENT",
-    type=click.FloatRange(0, 100),
+    type=_Percent(0, 100),
     help="Fail if less is reached in all files together; of tests, or with --coverage=all.",
 )
 @click.option("--require-tests", is_flag=True, help="Fail if a file has none.")

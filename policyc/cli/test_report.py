@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from policyc.cli.common import Terminal, echo, plural, terminal, visible_lines
+from policyc.cli.common import Terminal, echo, plural, terminal
 from policyc.cli.tables import Column, table
+from policyc.diagnostics.visible import visible
 from policyc.testing.report import Failure, Kind, Report, Result, Verdict
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ def print_results(reports: Sequence[Report], skipped: Mapping[str, str] | None =
             for failure in result.failures:
                 _print_failure(report, result, failure, place)
     for report in reports:
-        echo(visible_lines(f"{report.plan.file}: {_summary(report.results)}"))
+        echo(visible(f"{report.plan.file}: {_summary(report.results)}"))
     for file, why in (skipped or {}).items():
-        echo(visible_lines(f"{file}: {why}"))
+        echo(visible(f"{file}: {why}"))
     if len(reports) > 1:
         results = [result for report in reports for result in report.results]
         echo(f"{plural(len(reports), 'file')}: {_summary(results)}")
@@ -33,7 +34,7 @@ def print_results(reports: Sequence[Report], skipped: Mapping[str, str] | None =
 
 def _print_failure(report: Report, result: Result, failure: Failure, place: Terminal) -> None:
     head = f'{report.plan.file}:{failure.line}: {result.kind.value} "{result.name}" failed'
-    echo(place.paint("1;31", visible_lines(head)))
+    echo(place.paint("1;31", visible(head)))
     word = "given" if result.kind is Kind.TEST else "counterexample"
     rows = [
         [word if number == 0 else "", line]
@@ -46,7 +47,7 @@ def _print_failure(report: Report, result: Result, failure: Failure, place: Term
         ["decided by", failure.decided_by],
     ]
     echo(table([Column(""), Column("")], rows, place, "  "))
-    echo(f"  explain with: {visible_lines(failure.command)}")
+    echo(f"  explain with: {visible(failure.command)}")
     echo()
 
 
@@ -73,7 +74,7 @@ def print_list(reports: Sequence[Report]) -> None:
     for file, result in found:
         place = f"{file}:{result.line}"
         text = f"{place:<{width}}  {result.kind.value:<8}  {result.hook.value:<4}  {result.name}"
-        echo(visible_lines(text))
+        echo(visible(text))
     if not found:
         echo("no tests")
 
@@ -154,16 +155,16 @@ def _print_lines(
 ) -> None:
     place = terminal()
     echo()
-    echo(place.paint("1", visible_lines(title)))
-    lines = text.splitlines()
+    echo(place.paint("1", visible(title)))
+    lines = text.removesuffix("\n").split("\n")  # a policy has no other line ends
     lines += [""] * (max(lacking, default=0) - len(lines))
     for number, line in enumerate(lines, 1):
         count = counts.get(number, "")
-        shown = visible_lines(f"{count:>7} {number:>5}  {line}".rstrip())
+        shown = visible(f"{count:>7} {number:>5}  {line}".rstrip())
         missed = count == _NEVER or number in lacking
         echo(place.paint("31", shown) if missed else shown)
         for said in lacking.get(number, ()):
-            echo(place.paint("31", visible_lines(f"{'':>13}  ^ {said}")))
+            echo(place.paint("31", visible(f"{'':>13}  ^ {said}")))
 
 
 _NEVER = "never"

@@ -47,6 +47,7 @@ def allowances(source: Source) -> list[Allowance]:
     if "lint:" not in source.text:
         return []
     code, comments = _lines(source)
+    statements = _Statements(code)
     found: list[Allowance] = []
     for comment in comments:
         if not _LINT.match(comment.text):
@@ -54,7 +55,7 @@ def allowances(source: Source) -> list[Allowance]:
         match = _ALLOW.match(comment.text)
         codes = tuple(re.split(r"\s*,\s*", match["codes"])) if match else ()
         reason = match["reason"] if match else ""
-        found.append(Allowance(comment, codes, reason, _statement(code, comment.line)))
+        found.append(Allowance(comment, codes, reason, statements.at(comment.line)))
     return found
 
 
@@ -72,19 +73,28 @@ def _lines(source: Source) -> tuple[list[str], list[Span]]:
     return [line.strip() for line in code], comments
 
 
-def _statement(code: list[str], line: int) -> range:
-    """The lines of the statement that a comment on some line is about."""
-    first = line
-    if not code[line]:
-        while first < len(code) - 1 and not code[first]:
-            first += 1
-    else:
-        while first > 1 and code[first - 1] and not _ends(code[first - 1]):
-            first -= 1
-    last = max(first, line if code[line] else first)
-    while last < len(code) - 1 and not _ends(code[last]):
-        last += 1
-    return range(first, last + 1)
+class _Statements:
+    """Which lines make a statement; worked out once, as comments can be many."""
+
+    def __init__(self, code: list[str]) -> None:
+        self.code = code
+        end = len(code) - 1
+        self.first = list(range(end + 1))
+        for line in range(2, end + 1):
+            if code[line] and code[line - 1] and not _ends(code[line - 1]):
+                self.first[line] = self.first[line - 1]
+        self.last = list(range(end + 1))
+        self.next = list(range(end + 1))
+        for line in range(end - 1, 0, -1):
+            if not code[line]:
+                self.next[line] = self.next[line + 1]
+            if not _ends(code[line]):
+                self.last[line] = self.last[line + 1]
+
+    def at(self, line: int) -> range:
+        """The lines of the statement that a comment on some line is about."""
+        first = self.first[line] if self.code[line] else self.next[line]
+        return range(first, self.last[max(first, line)] + 1)
 
 
 def _ends(line: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from policyc.plan import nodes as n
 from policyc.syntax import tree as t
 
-__all__ = ["expressions", "expressions_of", "parts", "written_parts"]
+__all__ = ["changed_by_tests", "expressions", "expressions_of", "parts", "written_parts"]
 
 
 def expressions(file: t.PolicyFile) -> Iterator[t.Expr]:
@@ -27,6 +27,17 @@ def expressions_of(item: t.Item) -> Iterator[t.Expr]:
                     yield from (e for e in (entry.action.orders, entry.condition) if e)
         case _:
             pass
+
+
+def changed_by_tests(file: t.PolicyFile) -> frozenset[str]:
+    """The names of the sets and parameters that the tests of a file change."""
+    return frozenset(
+        step.name.text
+        for item in file.items
+        if isinstance(item, t.TestItem)
+        for step in item.steps
+        if isinstance(step, t.SetStep | t.ParamStep)
+    )
 
 
 def written_parts(expr: t.Expr) -> Iterator[t.Expr]:

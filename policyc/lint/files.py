@@ -10,6 +10,7 @@ from policyc.check import CheckResult, check_text
 from policyc.check.model import Read
 from policyc.diagnostics.codes import LINT_CODES
 from policyc.diagnostics.model import Diagnostics
+from policyc.lint.expressions import changed_by_tests
 from policyc.lint.fixes import apply_fixes
 from policyc.lint.judgement import LintResult, judge
 from policyc.lint.model import Outside
@@ -183,7 +184,8 @@ def _needed(checked: Mapping[str, CheckResult]) -> tuple[dict[str, set[str]], se
             unknown |= {os.path.realpath(name) for name in result.imports}
             continue
         if result.imports:
-            for key, name in (*_uses(result.file, result.used), *_listed(result.file.source)):
+            wanted = result.used | changed_by_tests(result.file)
+            for key, name in (*_uses(result.file, wanted), *_listed(result.file.source)):
                 names.setdefault(key, set()).add(name)
     return names, unknown
 

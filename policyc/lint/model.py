@@ -13,7 +13,7 @@ from policyc.diagnostics.model import Diagnostic, Fix, Label
 from policyc.hooks.loader import attributes, enumerations
 from policyc.hooks.loader import profiles as known_profiles
 from policyc.hooks.model import Profile
-from policyc.lint.expressions import parts
+from policyc.lint.expressions import changed_by_tests, parts
 from policyc.plan import nodes as n
 from policyc.plan.types import ORDERS, SIZE, format_size
 from policyc.source import Source, Span
@@ -99,6 +99,11 @@ class Text:
             and item.span.source is not self.source
             and item.name.text in self.used
         ]
+
+    @cached_property
+    def tested(self) -> frozenset[str]:
+        """The sets and parameters that tests change, as they write them."""
+        return changed_by_tests(self.file)
 
 
 @dataclass

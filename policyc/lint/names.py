@@ -13,6 +13,9 @@ from policyc.syntax import tree as t
 
 __all__ = ["cut_off_name", "near_name", "unused", "unused_import"]
 
+_DECLARING = (t.SetItem, t.ParamItem, t.LetItem)
+#: What to do with what nothing uses, and with what only tests change.
+_REMOVE = {False: "remove it", True: "remove it, and what tests say of it"}
 _UNUSED = {"PC0210", "PC0211", "PC0212"}
 _LONGEST_COMM = 15
 
@@ -29,12 +32,13 @@ def unused(subject: Subject) -> Iterator[Finding]:
         if item is not None and not subject.outside.unknown:
             if item.name.text in subject.outside.names:
                 continue  # a file that imports this one uses it
+            is_tested = item.name.text in subject.tested
             yield Finding(
                 said.span,
                 said.message,
                 "never used",
-                help="remove it",
-                fix=remove_statement(item.span),
+                help=_REMOVE[is_tested],
+                fix=None if is_tested else remove_statement(item.span),
             )
 
 
@@ -45,14 +49,27 @@ def unused_import(subject: Text) -> Iterator[Finding]:
         if not isinstance(item, t.ImportItem):
             continue
         idle = [span for span in said if item.span.start <= span.start < item.span.end]
+        tested = {span.start for span in idle if _is_tested(subject, item, span)}
         for span in idle:
             yield Finding(
                 span,
                 f"nothing that {span.text} stands for is ever used",
                 "never used",
-                help="remove it",
-                fix=remove_import(item, {other.start for other in idle}),
+                help=_REMOVE[span.start in tested],
+                fix=None
+                if span.start in tested
+                else remove_import(item, {other.start for other in idle} - tested),
             )
+
+
+def _is_tested(subject: Text, item: t.ImportItem, span: Span) -> bool:
+    """Whether tests change something that an import, or a name that it lists, brings."""
+    if item.names is not None:
+        return span.text in subject.tested
+    if item.alias is not None:
+        return any(name.startswith(f"{item.alias.text}.") for name in subject.tested)
+    own = {known.name.text for known in subject.file.items if isinstance(known, _DECLARING)}
+    return any("." not in name and name not in own for name in subject.tested)
 
 
 def near_name(subject: Text) -> Iterator[Finding]:

@@ -111,7 +111,8 @@ class Maker:
         """What a request has that says nothing else."""
         given = {item.name: item.default for item in fields(self.request)}
         found = {item.name: given[item.field] for item in self.request.attributes}
-        found["orders"] = self.plan.target.large_orders
+        if "orders" in found:
+            found["orders"] = self.plan.target.large_orders
         return {
             name: cast("n.ConstValue", value)
             for name, value in found.items()

@@ -43,6 +43,8 @@ _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_b
 #: Where the choices for some situations start from.
 _NUMBERS = st.integers(0, (1 << 64) - 1)
 
+_CGROUP_ID = "cgroup.id"
+
 #: How many situations follow from one number.
 _AT_ONCE = 10
 
@@ -79,6 +81,11 @@ def look(
         return tried, None
     values, state = smallest(maker, *found, fails)
     outcome = evaluate(plan, maker.hook, values, state)
+    if values.get(_CGROUP_ID) is not None:
+        numbers = (None, *maker.pools[_CGROUP_ID])
+        others = [{**values, _CGROUP_ID: number} for number in numbers]
+        if all(evaluate(plan, maker.hook, other, state) == outcome for other in others):
+            values = others[0]  # no rollout looks at it
     return tried, Counterexample(values, state, outcome, _names(maker, values))
 
 
@@ -145,6 +152,10 @@ def _search(
 
 def _names(maker: Maker, values: Values) -> tuple[str, ...]:
     """The attributes of a counterexample that are not what they are if nobody says anything."""
-    return tuple(
-        name for name, pool in maker.pools.items() if name == "orders" or values[name] != pool[0]
-    )
+
+    def is_usual(name: str, first: n.ConstValue | None) -> bool:
+        if name == _CGROUP_ID:  # has no usual value: without one, every rollout leaves it out
+            return values[name] is None
+        return name != "orders" and values[name] == first
+
+    return tuple(name for name, pool in maker.pools.items() if not is_usual(name, pool[0]))

@@ -321,3 +321,49 @@ def test_nothing_is_left_beside_the_policies(small: Path, monkeypatch: pytest.Mo
 def test_shipped_examples_keep_what_they_promise():
     result = invoke("test", str(ROOT / "examples"), "--fail-under", "100")
     assert result.exit_code == 0, result.output
+
+
+def test_lines_are_annotated_whatever_comments_hold(tmp_path: Path):
+    policy = tmp_path / "p.thp"
+    policy.write_text("policy p; # a\fb\u2028c\vd\x85e\nthp {\n    otherwise pass;\n}\n", "utf-8")
+    lines = invoke("test", "--annotate", str(policy)).output.splitlines()
+    assert [line.split() for line in lines if "otherwise" in line] == [
+        ["never", "3", "otherwise", "pass;"]
+    ]
+
+
+def test_no_number_is_no_share(small: Path):
+    result = invoke("test", str(small), "--fail-under", "nan")
+    assert result.exit_code == 2
+    assert "'nan' is no number" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "--format", "github"],
+        ["lint", "--format", "github"],
+        ["fmt", "--check"],
+        ["fmt", "--diff"],
+        ["test", "--coverage", "--annotate"],
+        ["test", "--list"],
+    ],
+)
+def test_names_of_files_and_tests_begin_no_line(tmp_path: Path, arguments: list[str]):
+    policy = tmp_path / "a\n::error::b.thp"
+    policy.write_text(
+        'policy p; thp { otherwise deny; } test "x\\n::error::y" for thp { given orders = all;'
+        "expect pass; }",
+        "utf-8",
+    )
+    result = invoke(*arguments, str(tmp_path))
+    assert "<U+000A>::error::" in result.output
+    assert not [line for line in result.output.splitlines() if line.startswith("::")]
+
+
+@pytest.mark.parametrize("verb", ["check", "lint", "fmt", "test"])
+def test_pipes_below_a_directory_are_no_policies(small: Path, tmp_path: Path, verb: str):
+    os.mkfifo(tmp_path / "nobody-writes.thp")
+    result = run(verb, str(tmp_path))
+    assert "nobody-writes" not in result.stdout.decode() + result.stderr.decode()
+    assert str(small).encode() in result.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from policyc.lint import LintResult, lint_text
@@ -71,3 +73,11 @@ def test_idle_comments_are_judged_by_the_rules_that_ran():
     assert (
         lint_text(text, "a.thp", profiles=["numab-rfc1"], codes={"PL001", "PL021"}).findings == ()
     )
+
+
+def test_many_comments_take_no_more_than_their_number():
+    start = process_time()
+    comments = "# lint: allow PL017 why\n" * 20_000
+    result = lint_text(f"policy a;\n{comments}thp {{ otherwise pass; }}", "a.thp")
+    assert {finding.code for finding in result.findings} == {"PL021"}
+    assert process_time() - start < 10

@@ -140,3 +140,31 @@ def test_a_policy_with_errors_is_left_alone():
 def test_findings_that_a_comment_accepts_are_not_fixed():
     text = "policy a;\nlet b = 64K;  # lint: allow PL011 for later\nthp { otherwise pass; }\n"
     assert fixed(text) == text
+
+
+def test_what_only_tests_change_is_reported_and_stays():
+    text = """policy p;
+
+param idle : int = 3 in 0..10;
+set tried : cgroup = { "/a" };
+let left = vma.exec;
+
+thp {
+    deny when vma.stack == true;
+    otherwise pass;
+}
+
+test "changes" for thp {
+    param idle = 4;
+    set tried = { };
+    given vma.stack = true;
+    expect deny;
+}
+"""
+    wanted = text.replace("let left = vma.exec;\n", "").replace("stack == true", "stack")
+    assert fixed(text) == wanted
+    left = lint_text(wanted.encode(), "a.thp").findings
+    assert [(item.code, item.span.line, item.fix) for item in left] == [
+        ("PL011", 3, None),
+        ("PL011", 4, None),
+    ]

@@ -310,3 +310,36 @@ def test_a_file_by_two_names_is_fixed_once(tree: Path):
     assert [line.rpartition("/")[2].partition(":")[0] for line in fixed] == ["p.thp", "q.thp"]
     assert (tree / "policies" / "r.thp").is_symlink()
     assert (tree / "lib.thp").read_text() == LIBRARY, "the link leads out of the directory"
+
+
+@pytest.mark.parametrize(
+    ("imported", "name", "help"),
+    [
+        ('import "l.thp";', "idle", "remove it, and what tests say of it"),
+        ('import "l.thp" as l;', "l.idle", "remove it, and what tests say of it"),
+        ('import "l.thp" (idle);', "idle", "remove it, and what tests say of it"),
+        ('import "l.thp";', "mine", "remove it"),
+    ],
+)
+def test_import_that_only_tests_need_stays(imported: str, name: str, help: str):
+    main = (
+        f"policy p;\n{imported}\nparam mine : int = 1;\n"
+        "thp { deny when node.count == mine and vma.stack; otherwise pass; }\n"
+        f'test "t" for thp {{ param {name} = 4; given vma.size = 2M; expect pass; }}\n'
+    ).replace("node.count == mine and ", "vma.size == mine * 1B and ")
+    files = {"p.thp": main, "l.thp": "param idle : int = 3;\n"}
+    done = linted(files, "p.thp", "l.thp", fix=True)
+    left = [(item.code, item.help) for item in done["p.thp"].result.findings]
+    assert left == ([("PL023", help)] if name != "mine" else [])
+    assert (imported in done["p.thp"].data.decode()) is (name != "mine")
+
+
+def test_what_a_test_of_another_file_changes_stays():
+    base = "policy base;\nparam idle : int = 3;\nthp { otherwise pass; }\n"
+    main = (
+        'policy p;\nimport "base.thp" as b;\nthp { otherwise pass; }\n'
+        'test "t" for thp { param b.idle = 4; given vma.size = 2M; expect pass; }\n'
+    )
+    done = linted({"p.thp": main, "base.thp": base}, "p.thp", "base.thp", fix=True)
+    assert done["base.thp"].data.decode() == base
+    assert done["base.thp"].result.findings == ()

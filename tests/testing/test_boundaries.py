@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 
 import policyc
+import policyc.testing
 from policyc.plan.evaluate import State, Values, evaluate
-from policyc.runtime.requests import ThpRequest
+from policyc.runtime.requests import NumaRequest, ThpRequest
 from policyc.testing import Coverage, requests, situations, states
 from tests.testing.policies import ROOT, SMALL, plan_of, ran
 
@@ -114,6 +117,20 @@ def test_requests_are_for_the_runtime(request: ThpRequest):
     )
 
 
+NUMA = """policy p;
+thp { deny when vma.stack; otherwise pass; }
+numa for cgroup "/a" { rollout 50% by cgroup; balance when task.comm == "x"; otherwise off; }
+"""
+
+
+@settings(max_examples=50)
+@given(requests(plan_of(NUMA), "numa"))
+def test_numa_requests_are_for_the_runtime(request: NumaRequest):
+    values = request.values()
+    outcome = evaluate(plan_of(NUMA), plan_of(NUMA).hooks[1], values, State({}, {}))
+    assert policyc.loads(NUMA).decide(request).on == outcome.on
+
+
 def test_requests_stand_at_the_boundaries():
     seen: set[int] = set()
     paths: set[str | None] = set()
@@ -158,3 +175,10 @@ def test_every_rule_is_reached():
     count()
     thp = [rule.index for block in hook.blocks for rule in block.rules]
     assert all(reached.rules[index].yes for index in thp)
+
+
+def test_missing_hypothesis_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "policyc.testing.strategies")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'policyc\[test\]'"):
+        _ = policyc.testing.requests

@@ -112,3 +112,25 @@ def test_wrong_rule_of_an_example_is_found(name: str, right: str, wrong: str):
     mutated = text.replace(right, wrong, 1)
     # A parameter that nothing uses any more is a warning, no error.
     assert ran(mutated).count(Verdict.FAILED)
+
+
+ROLLED_OUT = """policy p;
+thp for cgroup "/a" { rollout %s by cgroup; otherwise deny; }
+property "p" for thp: %s;
+"""
+
+
+@pytest.mark.parametrize("share", ["50%", "0.01%", "100%"])
+def test_counterexample_says_which_cgroup_a_rollout_admits(share: str):
+    text = ROLLED_OUT % (share, "result == orders")
+    (failure,) = ran(text, examples=1000).results[0].failures
+    assert failure.rule is not None
+    assert any(line.startswith("cgroup.id = ") for line in failure.given)
+    assert "cgroup.id=" in failure.command
+
+
+def test_counterexample_leaves_out_the_number_of_a_cgroup_that_makes_no_difference():
+    text = ROLLED_OUT % ("50%", 'not cgroup under "/b"')
+    (failure,) = ran(text).results[0].failures
+    assert failure.given == ("orders = all", "cgroup = /b")
+    assert "cgroup.id" not in failure.command
