@@ -70,6 +70,10 @@ def _log_briefly() -> None:
 
 
 def _first_line(record: logging.LogRecord) -> bool:
+    from pygls.exceptions import JsonRpcInvalidParams
+
+    if record.exc_info and isinstance(record.exc_info[1], JsonRpcInvalidParams):
+        return False  # the editor shows why something was refused
     lines = record.getMessage().strip().splitlines()
     record.msg, record.args = (lines[0][:500] if lines else ""), None
     record.exc_info = record.exc_text = None

@@ -21,7 +21,7 @@ __all__ = [
 
 _KIND = n.Attribute(attributes()["vma.kind"].type, "vma.kind")
 
-_SMAPS = frozenset({"smaps"})
+_SMAPS = "smaps"
 #: How many rules before one about pressure are compared with it; keeps long blocks linear.
 _LOOK_BACK = 100
 
@@ -98,7 +98,7 @@ def _shut_out(statement: Statement, below: Statement | None) -> Finding:
 def smaps_only(subject: Subject) -> Iterator[Finding]:
     """PL014: an answer to smaps changes a line in /proc and no memory."""
     for statement in subject.of_hook(n.HookName.THP):
-        if statement.rule.condition is None or subject.events(statement.rule) != _SMAPS:
+        if not subject.answers_only(statement.rule, _SMAPS):
             continue
         yield Finding(
             statement.rule.span,

@@ -253,6 +253,15 @@ class Subject(Text):
             self._events[id(rule)] = events
         return events
 
+    def answers_only(self, rule: CheckedRule, event: str) -> bool:
+        """Whether a thp rule asks for the event, and can answer for this one and no other."""
+        if not self._asks_the_event(rule):
+            return False
+        others = (m.name for m in enumerations()["event"].members if m.name != event)
+        if any(self.may_hold(rule, (is_event(other), True)) for other in others):
+            return False
+        return self.may_hold(rule, (is_event(event), True))
+
     def _asks_the_event(self, rule: CheckedRule) -> bool:
         condition = rule.condition
         return condition is not None and any(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 
 from lsprotocol import types
-from pygls import uris
 
 from policyc.check import CheckResult
 from policyc.diagnostics.model import Diagnostic, Diagnostics
 from policyc.lsp.lines import Lines
 from policyc.lsp.outline import Outline, Role, outline
+from policyc.lsp.places import path_of
 from policyc.lsp.scan import Token, TokenKind, scan
 from policyc.plan.nodes import Target
 from policyc.source import Source
@@ -21,6 +22,8 @@ from policyc.syntax.parser import parse
 from policyc.syntax.tree import PolicyFile
 
 __all__ = ["Analysis"]
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Analysis:
@@ -41,7 +44,8 @@ class Analysis:
         known: Sequence[Token] = (),
     ) -> None:
         self.uri = uri
-        self.text = text
+        # Half a surrogate pair is no character; in all encodings its replacement is as long.
+        self.text = text if text.isascii() else _HALF.sub("\ufffd", text)
         self.version = version
         self.encoding = encoding
         self.target = target or Target()
@@ -61,7 +65,12 @@ class Analysis:
     @cached_property
     def path(self) -> str:
         """What the checker calls the document."""
-        return uris.to_fs_path(self.uri) or self.uri
+        return path_of(self.uri) or self.uri
+
+    @cached_property
+    def plain(self) -> str:
+        """The text with a space for the byte order mark, so that all places are where they are."""
+        return f" {self.text[1:]}" if self.text.startswith("\ufeff") else self.text
 
     @cached_property
     def key(self) -> str:
@@ -78,18 +87,18 @@ class Analysis:
         """Every token, comments included."""
         start = self.text.rfind("\n", 0, self._known[-1].end) + 1 if self._known else 0
         kept = bisect_left([token.start for token in self._known], start)
-        return [*self._known[:kept], *scan(self.text, start)]
+        return [*self._known[:kept], *scan(self.plain, start)]
 
     @cached_property
     def tree(self) -> tuple[Source, PolicyFile | None]:
         """The text as the parser has it, without a tree if it has errors."""
-        source, diagnostics = Source("", self.text), Diagnostics()
+        source, diagnostics = Source("", self.plain), Diagnostics()
         tree = parse(source, diagnostics)
         return source, None if diagnostics.has_errors else tree
 
     def take_tree(self, tree: PolicyFile) -> None:
         """Keep a tree that has been made of this text already."""
-        if tree.source.text == self.text:
+        if tree.source.text == self.plain:
             self.__dict__["tree"] = tree.source, tree
 
     @cached_property

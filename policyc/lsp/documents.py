@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lsprotocol import types
-from pygls import uris
 from pygls.lsp.server import LanguageServer
 
 from policyc import __version__
@@ -20,7 +19,9 @@ from policyc.lsp.findings import protocol_diagnostic
 from policyc.lsp.imports import imports_of
 from policyc.lsp.lines import Lines
 from policyc.lsp.linting import all_fixed, everything, lint
+from policyc.lsp.places import path_of, uri_of
 from policyc.lsp.promises import outcomes
+from policyc.lsp.protocol import Protocol
 from policyc.plan.nodes import Target
 from policyc.source import Source
 
@@ -52,6 +53,7 @@ class PolicyServer(LanguageServer):
             "policyc",
             __version__,
             text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
+            protocol_cls=Protocol,
         )
         self.profiles = profiles
         self.target = target
@@ -121,9 +123,9 @@ class PolicyServer(LanguageServer):
                 if document is None:
                     continue
                 found = await asyncio.to_thread(self._found, document)
-                current = self.documents.get(uri)
-                if current is not None and current.version == document.version:
-                    self._take(current, found)
+                # One that was closed and opened again may have the version that it had.
+                if self.documents.get(uri) is document:
+                    self._take(document, found)
         finally:
             self._worker = None
 
@@ -147,7 +149,7 @@ class PolicyServer(LanguageServer):
     def _found(self, document: Analysis) -> _Found:
         """What the checker says, what became of tests and properties, and what the linter says."""
         result = check_text(
-            document.text,
+            document.plain,
             document.path,
             profiles=self.profiles or None,
             target=self.target,
@@ -174,7 +176,7 @@ class PolicyServer(LanguageServer):
     @property
     def roots(self) -> list[str]:
         """The directories that the editor works in."""
-        folders = [uris.to_fs_path(folder.uri) for folder in self.workspace.folders.values()]
+        folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
         return [path for path in folders or [self.workspace.root_path] if path]
 
     @property
@@ -186,7 +188,7 @@ class PolicyServer(LanguageServer):
 
     def check_importers(self, uri: str, delay: float) -> None:
         """Check the open documents that a file is, or could be, part of."""
-        path = uris.to_fs_path(uri)
+        path = path_of(uri)
         if path is None:
             return
         key = os.path.realpath(path)
@@ -235,7 +237,7 @@ class PolicyServer(LanguageServer):
         if source.name == document.path:
             return document.uri
         opened = self.files.opened(source.name)
-        return opened.uri if opened else uris.from_fs_path(source.name) or document.uri
+        return opened.uri if opened else uri_of(source.name)
 
     def _refresh_lenses(self) -> None:
         """Have the client ask for lenses again, which show what became of tests."""

@@ -6,11 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pygls import uris
-
 from policyc.check.imports import read_file
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.imports import imports_of
+from policyc.lsp.places import uri_of
 from policyc.syntax.parser import MAX_BYTES
 
 __all__ = ["Files", "Importers"]
@@ -72,9 +71,7 @@ class Files:
 
     def _on_disk(self, path: str) -> Analysis | None:
         """A file, read again only if it has changed."""
-        uri = uris.from_fs_path(os.path.normpath(path))
-        if uri is None:
-            return None
+        uri = uri_of(path)
         try:
             status = os.stat(path)  # noqa: PTH116 - one call of many
             stamp = status.st_mtime_ns, status.st_size

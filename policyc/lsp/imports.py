@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,11 +11,14 @@ from policyc.hooks.loader import attributes
 from policyc.lsp.analysis import Analysis
 from policyc.lsp.outline import Declaration, Statement
 from policyc.lsp.scan import Token, TokenKind
+from policyc.syntax.build import ESCAPE, escaped
 
 __all__ = ["Import", "OpenFile", "imported", "imported_names", "imports_of"]
 
 #: Gives another document by the path of its file, None if it cannot be read.
 OpenFile = Callable[[str], Analysis | None]
+
+_BYTE = re.compile(ESCAPE.pattern.encode(), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,21 @@ def _import(document: Analysis, statement: Statement) -> Import:
     words = [token.text for token in rest[:1]]
     directory = os.path.dirname(document.path)  # noqa: PTH120 - a name as given
     return Import(
-        os.path.normpath(os.path.join(directory, file.text.strip('"'))),  # noqa: PTH118
+        os.path.normpath(os.path.join(directory, _written(file.text))),  # noqa: PTH118
         file,
         names if words == ["("] else None,
         next(iter(names[1:]), None) if words == ["as"] else None,
         statement.tokens[0].start,
         statement.tokens[-1].end,
     )
+
+
+def _written(string: str) -> str:
+    """The name of the file that a string says; what can name no file is left out."""
+    data = string.strip('"').encode()
+    if b"\\" in data:
+        data = _BYTE.sub(lambda match: escaped(match[1].decode("latin-1")) or b"", data)
+    return data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
 
 
 def imported(

@@ -30,7 +30,8 @@ def lint(
     """What the linter says of a document that the checker has no error in."""
     if result.file is None or any(d.severity is Severity.ERROR for d in result.diagnostics):
         return ()
-    tree = parse(result.file.source, Diagnostics())
+    # With imports, the tree of the checker has what they bring, and other names for it.
+    tree = result.file if not result.imports else parse(result.file.source, Diagnostics())
     if tree is not None:
         document.take_tree(tree)
     return judge(result, profiles=profiles, target=document.target, file=tree).findings

@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
 # As in grammar/policy.lark, but a string may lack its end and a number may have any unit.
 _TOKEN = re.compile(
-    rf"""(?P<comment>\#[^\n]*)
+    rf"""(?P<comment>\#[^\r\n]*(?:\r+[^\r\n]+)*)
     |(?P<string>"(?:[^"\\\n]|\\.)*\\?"?)
     |(?P<number>{ANY_NUMBER})
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)

@@ -60,8 +60,9 @@ def _entry(document: Analysis, statement: Statement) -> types.DocumentSymbol:
 def _symbol(
     document: Analysis, name: str, kind: types.SymbolKind, tokens: list[Token], end: int
 ) -> types.DocumentSymbol:
-    whole = document.lines.range(tokens[0].start, max(end, tokens[-1].end))
-    chosen = document.lines.range(tokens[0].start, tokens[-1].end)
+    chosen = whole = document.lines.range(tokens[0].start, tokens[-1].end)
+    if end > tokens[-1].end:
+        whole = types.Range(chosen.start, document.lines.position(end))
     return types.DocumentSymbol(name[:_LONGEST_NAME], kind, whole, chosen)
 
 
@@ -133,20 +134,24 @@ def semantic_tokens(document: Analysis) -> list[int]:
     line = character = 0
     names = _known_names()
     places = document.lines.places(token.start for token in document.tokens)
+    plain = document.text.isascii()
     for token, (on_line, at) in zip(document.tokens, places, strict=True):
-        kind = _OF_KIND.get(token.kind) or _kind_of_word(document, token, names)
+        if token.kind is TokenKind.NAME:
+            kind = _kind_of_word(document, token, names)
+        else:
+            kind = _OF_KIND.get(token.kind)
         if kind is None:
             continue
         step = at - character if on_line == line else at
-        length = document.lines.length(token.start, token.end)
+        length = token.end - token.start
+        if not plain:
+            length = document.lines.length(token.start, token.end)
         data += (on_line - line, step, length, _NUMBERS[kind], 0)
         line, character = on_line, at
     return data
 
 
 def _kind_of_word(document: Analysis, token: Token, names: dict[str, str]) -> str | None:
-    if token.kind is not TokenKind.NAME:
-        return None
     role = document.role_of(token)
     if role is Role.USE and token.text not in document.declared_names:
         return names.get(token.text)

@@ -11,7 +11,7 @@ from policyc.plan.types import U64_MAX
 from policyc.source import Source, Span
 from policyc.syntax import tree as t
 
-__all__ = ["MAX_NESTING", "Lexeme", "TreeBuilder"]
+__all__ = ["ESCAPE", "MAX_NESTING", "Lexeme", "TreeBuilder", "escaped"]
 
 #: How deep expressions may nest; the code after the parser walks them recursively.
 MAX_NESTING = 100
@@ -27,8 +27,16 @@ _DURATION_UNITS = {
 }
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
 _NUMBER = re.compile(r"([0-9_]+)([A-Za-z]*)")
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
+#: An escape sequence in a string, and in its group what `escaped` takes.
+ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def escaped(letter: str) -> bytes | None:
+    """What stands for a byte after a backslash, as this byte; None for anything else."""
+    if letter in _ESCAPES:
+        return _ESCAPES[letter].encode()
+    return bytes([int(letter[1:], 16)]) if len(letter) == 3 else None
 
 
 class Lexeme(str):
@@ -143,7 +151,7 @@ class TreeBuilder:
             return t.StringLiteral(body.encode("utf-8", "surrogatepass"), span)
         parts: list[bytes] = []
         end = 0
-        for match in _ESCAPE.finditer(body):
+        for match in ESCAPE.finditer(body):
             parts.append(body[end : match.start()].encode("utf-8", "surrogatepass"))
             parts.append(self._escape(match, span))
             end = match.end()
@@ -151,11 +159,9 @@ class TreeBuilder:
         return t.StringLiteral(b"".join(parts), span)
 
     def _escape(self, match: re.Match[str], span: Span) -> bytes:
-        letter = match[1]
-        if letter in _ESCAPES:
-            return _ESCAPES[letter].encode()
-        if len(letter) == 3:
-            return bytes([int(letter[1:], 16)])
+        byte = escaped(match[1])
+        if byte is not None:
+            return byte
         self._bad_string(span, match.start() + 1, 2, "an unknown escape sequence")
         return b""
 

@@ -92,6 +92,11 @@ class Client:
         item = {"uri": uri, "languageId": "policyc", "version": self._version, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": item})
 
+    def open_as(self, version: int, text: str) -> None:
+        """As the version that some editors begin with each time."""
+        self._version = version - 1
+        self.open(text)
+
     def edit(self, start: int, end: int, text: str, uri: str = URI) -> None:
         """Replace a range of the document, as typing does."""
         self._version += 1
@@ -137,15 +142,16 @@ class Client:
 
 
 @contextmanager
-def served(*arguments: str) -> Generator[Client]:
-    """A server that has been initialised; it is ended at the latest here."""
+def served(*arguments: str, folder: Path | None = None) -> Generator[Client]:
+    """A server that has been initialised, for a folder if any; it is ended at the latest here."""
     command = [sys.executable, "-m", "policyc", "lsp", *arguments]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         client = Client(process)
-        client.ask("initialize", {"processId": None, "rootUri": None, "capabilities": {}})
+        root = folder.as_uri() if folder is not None else None
+        client.ask("initialize", {"processId": None, "rootUri": root, "capabilities": {}})
         client.notify("initialized", {})
         yield client
     finally:
