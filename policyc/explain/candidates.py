@@ -84,6 +84,9 @@ class _Search:
             self.varied.add("cgroup")
         if any(block.rollout is not None for block in hook.blocks):
             self.varied.add("cgroup.id")
+        if values.get("cgroup") is None:
+            # Without a cgroup there is nothing to read from one, whatever it might be.
+            self.varied -= {name for name in _read_from_cgroup(values) if values[name] is None}
 
     # -- attributes
 
@@ -125,7 +128,7 @@ class _Search:
             path = None if value is None else str(value)
             changed["cgroup.depth"] = None if path is None else _depth(path)
             if path is None:
-                changed["cgroup.id"] = None
+                changed.update(dict.fromkeys(_read_from_cgroup(changed)))
         limit, usage = changed.get("memory.max"), changed.get("memory.usage")
         changed["memory.free"] = None
         if limit is not None and usage is not None:
@@ -279,6 +282,10 @@ def _type(attribute: AttributeField) -> Type:
 
     row = attributes().get(attribute.name)
     return INT if row is None else row.type
+
+
+def _read_from_cgroup(values: Values) -> list[str]:
+    return [name for name in values if name.startswith("cgroup.")]
 
 
 def _depth(path: str) -> int:

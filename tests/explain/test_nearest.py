@@ -112,6 +112,22 @@ def test_depth_changes_with_the_cgroup() -> None:
     assert found["cgroup"].values["cgroup.depth"] == 4
 
 
+def test_what_is_read_from_a_cgroup_comes_and_goes_with_it() -> None:
+    policy = """thp {
+        deny when cgroup.depth >= 2 or cgroup.psi.memory.full.avg10 > 10%;
+        allow pmd when has cgroup;
+        otherwise pass;
+    }"""
+    assert nearest(policy).keys() == {"cgroup"}
+    # Pressure that a trace gives without a cgroup can be another one.
+    assert "cgroup.psi.memory.full.avg10" in nearest(policy, cgroup_psi_memory_full_avg10=2000)
+    squeezed = nearest(policy, cgroup="/a", cgroup_psi_memory_full_avg10=2000)
+    without = squeezed["cgroup"]
+    assert pair(without) == ("/a", None)
+    assert without.values["cgroup.psi.memory.full.avg10"] is None
+    assert without.outcome.orders == ALL
+
+
 def test_orders_must_matter_for_what_is_requested_either_way() -> None:
     # Fewer requested orders give fewer allowed ones, which is no other answer.
     assert not search("thp { allow ..64K when vma.stack; otherwise allow ..64K; }").changes
