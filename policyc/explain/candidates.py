@@ -79,7 +79,9 @@ class _Search:
         self.varied = set(self.uses.attributes)
         if "memory.free" in self.varied:
             self.varied |= {"memory.max", "memory.usage"}
-        if "cgroup.depth" in self.varied and values.get("cgroup") is not None:
+        if "cgroup.depth" in self.varied and (
+            values.get("cgroup") is not None or values.get("cgroup.depth") is None
+        ):
             self.varied.remove("cgroup.depth")
             self.varied.add("cgroup")
         if any(block.rollout is not None for block in hook.blocks):

@@ -110,6 +110,8 @@ def test_depth_changes_with_the_cgroup() -> None:
     assert pair(found["cgroup"]) == ("/a/b", "/a/b/x/x")
     assert "cgroup.depth" not in found
     assert found["cgroup"].values["cgroup.depth"] == 4
+    without = nearest("thp { deny when cgroup.depth >= 2; otherwise pass; }")
+    assert {name: pair(change) for name, change in without.items()} == {"cgroup": (None, "/x/x")}
 
 
 def test_what_is_read_from_a_cgroup_comes_and_goes_with_it() -> None:
