@@ -148,11 +148,12 @@ class _Search:
         return interesting_numbers(self.plan, questions, now, put, (0, high))
 
     def _masks(self, before: int) -> Iterator[int]:
-        """The request with one order more or less, and as the order sets of the policy cut it."""
+        """One order more or less, none from an order on, and as the policy's order sets cut it."""
         target = self.plan.target
         usual = every_order(target)
-        for order in range(target.pmd_order + 1):
+        for order in range(max(target.pmd_order + 1, before.bit_length())):
             yield before ^ 1 << order
+            yield before & (1 << order) - 1
         for const in self.conditions.constants:
             if const.type.kind is Kind.ORDERS:
                 mask = int(const.value)
@@ -178,7 +179,8 @@ class _Search:
         for path in known:
             yield from (path, _below(path, 1), path.rpartition("/")[0] or "/")
         here = "/" if before is None else str(before)
-        yield from ancestors(here)
+        steps = here.split("/")
+        yield from ("/".join(steps[:count]) or "/" for count in range(len(steps), 0, -1))
         yield _below(here, 1)
         for depth in self._numbers("cgroup.depth", U64_MAX):
             if _depth(here) < depth <= _DEEPEST:
