@@ -13,6 +13,7 @@ from policyc.cli.common import FINE, NO, Failure, echo, emit_json, plural, termi
 from policyc.cli.difference import Pair, compared, document, print_pair
 from policyc.cli.places import PolicyText, policy_files, read_or_tell
 from policyc.cli.telling import told
+from policyc.diagnostics.visible import visible
 
 if TYPE_CHECKING:
     from policyc.plan.nodes import Target
@@ -152,7 +153,7 @@ def _print(found: _Compared, *, after_block: bool) -> None:
         return
     if after_block:
         echo()
-    text = f"{found.path}: {_WORDS[found.outcome]}"
+    text = f"{visible(found.path)}: {_WORDS[found.outcome]}"
     if found.outcome == "equivalent" and found.pair is not None and found.pair.changed:
         text += f", with {plural(len(found.pair.changed), 'change')} of its text"
     echo(terminal().paint("1", text) if _is_block(found) else text)

@@ -24,6 +24,7 @@ from policyc.cli.common import (
 )
 from policyc.cli.places import PolicyText, policy_files, read_checked, read_or_tell, usable
 from policyc.cli.telling import told
+from policyc.diagnostics.visible import visible
 
 if TYPE_CHECKING:
     from policyc.plan.nodes import Plan
@@ -192,7 +193,7 @@ def _print_text(proof: _Proof) -> None:
 
     plan, found, place = proof.plan, proof.found, terminal()
     if plan is None:
-        echo(f"{proof.file}: definitions only, nothing to prove")
+        echo(f"{visible(proof.file)}: definitions only, nothing to prove")
         return
     echo(_quantified(plan))
     for hook in plan.hooks:
@@ -215,7 +216,7 @@ def _quantified(plan: Plan) -> str:
         parts.append(f"all members of {', '.join(item.name for item in plan.sets)}")
     if plan.params:
         parts.append(f"all values of {', '.join(item.name for item in plan.params)}")
-    return f"{plan.file}, " + ", ".join(parts)
+    return f"{visible(plan.file)}, " + ", ".join(parts)
 
 
 def _rows(plan: Plan, found: Sequence[Claim]) -> list[tuple[str, str]]:
@@ -249,7 +250,6 @@ def _text(plan: Plan, claim: Claim) -> str:
 def _print_counterexample(plan: Plan, claim: Claim) -> None:
     from policyc.cli.counterexample import answer_text, arguments, deciding_rule
     from policyc.cli.tables import Column, table
-    from policyc.diagnostics.visible import visible
 
     place = terminal()
     found, outcome = claim.counterexample, claim.outcome

@@ -79,11 +79,16 @@ class _Search:
         self.varied = set(self.uses.attributes)
         if "memory.free" in self.varied:
             self.varied |= {"memory.max", "memory.usage"}
-        if "cgroup.depth" in self.varied and values.get("cgroup") is not None:
+        if "cgroup.depth" in self.varied and (
+            values.get("cgroup") is not None or values.get("cgroup.depth") is None
+        ):
             self.varied.remove("cgroup.depth")
             self.varied.add("cgroup")
         if any(block.rollout is not None for block in hook.blocks):
             self.varied.add("cgroup.id")
+        if values.get("cgroup") is None:
+            # Without a cgroup there is nothing to read from one, whatever it might be.
+            self.varied -= {name for name in _read_from_cgroup(values) if values[name] is None}
 
     # -- attributes
 
@@ -125,7 +130,7 @@ class _Search:
             path = None if value is None else str(value)
             changed["cgroup.depth"] = None if path is None else _depth(path)
             if path is None:
-                changed["cgroup.id"] = None
+                changed.update(dict.fromkeys(_read_from_cgroup(changed)))
         limit, usage = changed.get("memory.max"), changed.get("memory.usage")
         changed["memory.free"] = None
         if limit is not None and usage is not None:
@@ -143,11 +148,12 @@ class _Search:
         return interesting_numbers(self.plan, questions, now, put, (0, high))
 
     def _masks(self, before: int) -> Iterator[int]:
-        """The request with one order more or less, and as the order sets of the policy cut it."""
+        """One order more or less, none from an order on, and as the policy's order sets cut it."""
         target = self.plan.target
         usual = every_order(target)
-        for order in range(target.pmd_order + 1):
+        for order in range(max(target.pmd_order + 1, before.bit_length())):
             yield before ^ 1 << order
+            yield before & (1 << order) - 1
         for const in self.conditions.constants:
             if const.type.kind is Kind.ORDERS:
                 mask = int(const.value)
@@ -173,7 +179,8 @@ class _Search:
         for path in known:
             yield from (path, _below(path, 1), path.rpartition("/")[0] or "/")
         here = "/" if before is None else str(before)
-        yield from ancestors(here)
+        steps = here.split("/")
+        yield from ("/".join(steps[:count]) or "/" for count in range(len(steps), 0, -1))
         yield _below(here, 1)
         for depth in self._numbers("cgroup.depth", U64_MAX):
             if _depth(here) < depth <= _DEEPEST:
@@ -279,6 +286,10 @@ def _type(attribute: AttributeField) -> Type:
 
     row = attributes().get(attribute.name)
     return INT if row is None else row.type
+
+
+def _read_from_cgroup(values: Values) -> list[str]:
+    return [name for name in values if name.startswith("cgroup.")]
 
 
 def _depth(path: str) -> int:

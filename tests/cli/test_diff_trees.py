@@ -75,6 +75,18 @@ def test_a_file_with_errors_does_not_keep_others_from_being_proved(tmp_path: Pat
     assert len(document["files"]) == 3
 
 
+def test_names_of_files_cannot_act_on_the_terminal(tmp_path: Path) -> None:
+    place = tmp_path / "tree"
+    place.mkdir()
+    for name, text in (("a\x1b[1m\nb.thp", PLAIN.format("vma.stack")), ("c\nd.thp", "let a = 1;")):
+        (place / name).write_text(text)
+    result = invoke("prove", str(place))
+    assert f"{place}/a<U+001B>[1m<U+000A>b.thp, for every request\n" in result.stdout
+    assert f"{place}/c<U+000A>d.thp: definitions only, nothing to prove\n" in result.stdout
+    result = invoke("diff", str(place), str(place))
+    assert result.stdout.startswith("a<U+001B>[1m<U+000A>b.thp: equivalent\n")
+
+
 # -- diff of directories
 
 

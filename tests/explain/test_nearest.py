@@ -110,6 +110,38 @@ def test_depth_changes_with_the_cgroup() -> None:
     assert pair(found["cgroup"]) == ("/a/b", "/a/b/x/x")
     assert "cgroup.depth" not in found
     assert found["cgroup"].values["cgroup.depth"] == 4
+    without = nearest("thp { deny when cgroup.depth >= 2; otherwise pass; }")
+    assert {name: pair(change) for name, change in without.items()} == {"cgroup": (None, "/x/x")}
+
+
+def test_the_highest_order_is_lowered_by_all_that_are_above() -> None:
+    found = nearest("thp { deny when highest(orders) > 64K; otherwise pass; }")
+    assert pair(found["orders"]) == (ALL, 0b11100)
+
+
+def test_far_from_what_is_usual_every_step_is_tried() -> None:
+    deep = "/a" + "/b" * 40
+    found = nearest("thp { deny when cgroup.depth >= 4; otherwise pass; }", cgroup=deep)
+    assert pair(found["cgroup"]) == (deep, "/a/b/b")
+    odd = ALL | 1 << 60
+    found = nearest("thp { allow pmd when orders == 16K..pmd; otherwise pass; }", orders=odd)
+    assert pair(found["orders"]) == (odd, ALL)
+
+
+def test_what_is_read_from_a_cgroup_comes_and_goes_with_it() -> None:
+    policy = """thp {
+        deny when cgroup.depth >= 2 or cgroup.psi.memory.full.avg10 > 10%;
+        allow pmd when has cgroup;
+        otherwise pass;
+    }"""
+    assert nearest(policy).keys() == {"cgroup"}
+    # Pressure that a trace gives without a cgroup can be another one.
+    assert "cgroup.psi.memory.full.avg10" in nearest(policy, cgroup_psi_memory_full_avg10=2000)
+    squeezed = nearest(policy, cgroup="/a", cgroup_psi_memory_full_avg10=2000)
+    without = squeezed["cgroup"]
+    assert pair(without) == ("/a", None)
+    assert without.values["cgroup.psi.memory.full.avg10"] is None
+    assert without.outcome.orders == ALL
 
 
 def test_orders_must_matter_for_what_is_requested_either_way() -> None:

@@ -107,7 +107,10 @@ def check_nearest(account: Account) -> None:
             if explanation.values.get(name) != change.values.get(name)
         }
         if change.kind == "attribute":
-            follows = {"cgroup": {"cgroup.depth", "cgroup.id"}}.get(change.name, {"memory.free"})
+            follows = {"memory.free"}
+            if change.name == "cgroup":
+                of_cgroup = {name for name in differing if name.startswith("cgroup.")}
+                follows = {"cgroup.depth"} if change.after is not None else of_cgroup
             assert change.name in differing
             assert differing <= {change.name, *follows}
             assert change.state == explanation.state
