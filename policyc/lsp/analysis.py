@@ -161,7 +161,7 @@ class Analysis:
         text, same = self.text, len(self.text)
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
-                lines = Lines(text, self.encoding)
+                lines = self.lines if text is self.text else Lines(text, self.encoding)
                 start = lines.offset(change.range.start)
                 end = max(start, lines.offset(change.range.end))
                 text, same = text[:start] + change.text + text[end:], min(same, start)

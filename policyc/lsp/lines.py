@@ -21,7 +21,7 @@ class Lines:
 
     def __init__(self, text: str, encoding: PositionEncodingKind | str) -> None:
         self.text = text
-        self._starts = [0, *(match.end() for match in _END_OF_LINE.finditer(text))]
+        self._starts = [0, *[match.end() for match in _END_OF_LINE.finditer(text)]]
         self._encoding = encoding
 
     def position(self, offset: int) -> Position:

@@ -177,7 +177,8 @@ class TreeBuilder:
     # -- expressions
 
     def name(self, children: Sequence[Any]) -> t.NameExpr:
-        return t.NameExpr(str(children[0]), self._span(children[0]))
+        [token] = children
+        return t.NameExpr(str(token), Span(self.source, token.start_pos, token.end_pos))
 
     def order(self, children: Sequence[Any]) -> t.OrderLiteral:
         span = self._between(children[0], children[1])

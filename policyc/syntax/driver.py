@@ -64,9 +64,10 @@ class Driver:
                 length, origin, keep, callback = reductions[target]
                 if keep is None:
                     chain = states[-2], state, terminal
-                    if chain not in chains:
-                        chains[chain] = self._end_of_chain(*chain)
-                    state, target = chains[chain]
+                    known = chains.get(chain)
+                    if known is None:
+                        known = chains[chain] = self._end_of_chain(*chain)
+                    state, target = known
                     states[-1] = state
                 else:
                     children = keep(values[-length:])
