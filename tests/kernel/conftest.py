@@ -33,6 +33,12 @@ else:
 _DEFAULT_MACHINE = "two-nodes"
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """The VM has no pytest-asyncio, which pyproject.toml says something to."""
+    if not pluginmanager.hasplugin("asyncio"):
+        parser.addini("asyncio_default_fixture_loop_scope", "of the plugin that is not there")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "machine(name): the test needs this machine: two-nodes (the default) or tiers"
