@@ -11,15 +11,14 @@ from functools import cached_property
 from lsprotocol import types
 
 from policyc.check import CheckResult
-from policyc.diagnostics.model import Diagnostic, Diagnostics
+from policyc.diagnostics.model import Diagnostic
 from policyc.lsp.lines import Lines
 from policyc.lsp.outline import Outline, Role, outline
 from policyc.lsp.places import path_of
 from policyc.lsp.scan import Token, TokenKind, scan
 from policyc.plan.nodes import Target
 from policyc.source import Source
-from policyc.syntax.parser import parse
-from policyc.syntax.tree import PolicyFile
+from policyc.syntax.layouter import Layouter
 
 __all__ = ["Analysis"]
 
@@ -42,6 +41,7 @@ class Analysis:
         target: Target | None = None,
         checked: CheckResult | None = None,
         known: Sequence[Token] = (),
+        layouter: Layouter | None = None,
     ) -> None:
         self.uri = uri
         # Half a surrogate pair is no character; in all encodings its replacement is as long.
@@ -51,6 +51,8 @@ class Analysis:
         self.target = target or Target()
         #: Tokens of lines at the beginning that are as they were in the last version.
         self._known = known
+        #: What it knows of the last version's statements serves this one.
+        self._layouter = layouter or Layouter()
         #: What the checker said of the last version that it has seen, this one or an older.
         self.checked = checked
         #: Whether that is this version, whose places in the text are those of the findings.
@@ -90,16 +92,9 @@ class Analysis:
         return [*self._known[:kept], *scan(self.plain, start)]
 
     @cached_property
-    def tree(self) -> tuple[Source, PolicyFile | None]:
-        """The text as the parser has it, without a tree if it has errors."""
-        source, diagnostics = Source("", self.plain), Diagnostics()
-        tree = parse(source, diagnostics)
-        return source, None if diagnostics.has_errors else tree
-
-    def take_tree(self, tree: PolicyFile) -> None:
-        """Keep a tree that has been made of this text already."""
-        if tree.source.text == self.plain:
-            self.__dict__["tree"] = tree.source, tree
+    def layout(self) -> str | None:
+        """The text in its canonical form; None if it has syntax errors."""
+        return self._layouter.format(Source("", self.plain))
 
     @cached_property
     def outline(self) -> Outline:
@@ -175,6 +170,7 @@ class Analysis:
             target=self.target,
             checked=self.checked,
             known=self._tokens_until(text.rfind("\n", 0, same) + 1),
+            layouter=self._layouter,
         )
 
     def _tokens_until(self, offset: int) -> list[Token]:

@@ -158,7 +158,7 @@ class PolicyServer(LanguageServer):
         )
         is_current = self.documents.get(document.uri) is document
         linted = lint(document, result, self.profiles) if is_current else ()
-        _ = document.tree  # so that formatting need not wait for it
+        _ = document.layout  # so that formatting need not parse what is there now
         return _Found(result, outcomes(result.plan) if result.plan is not None else {}, linted)
 
     def fix_all(self, document: Analysis) -> str | None:

@@ -8,7 +8,6 @@ from itertools import takewhile
 from lsprotocol import types
 
 from policyc.lsp.analysis import Analysis
-from policyc.syntax.formatter import format_source
 
 __all__ = ["LayoutRefusedError", "laid_out"]
 
@@ -23,11 +22,10 @@ def laid_out(document: Analysis) -> list[types.TextEdit]:
     It leaves the lines alone that are the same before and after what changes, so that the
     cursor and the folds of an editor stay where they are.
     """
-    source, tree = document.tree
-    if tree is None:
+    text = document.layout
+    if text is None:
         raise LayoutRefusedError("a policy with syntax errors is not laid out")
-    old = document.text.splitlines(keepends=True)
-    new = format_source(source, tree).splitlines(keepends=True)
+    old, new = (each.splitlines(keepends=True) for each in (document.text, text))
     if new == old:
         return []
     before = _same(zip(old, new, strict=False))

@@ -32,8 +32,6 @@ def lint(
         return ()
     # With imports, the tree of the checker has what they bring, and other names for it.
     tree = result.file if not result.imports else parse(result.file.source, Diagnostics())
-    if tree is not None:
-        document.take_tree(tree)
     return judge(result, profiles=profiles, target=document.target, file=tree).findings
 
 

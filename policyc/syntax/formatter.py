@@ -16,7 +16,7 @@ from policyc.source import Source, Span
 from policyc.syntax import tree as t
 from policyc.syntax.printer import Breaks, Row, RowKind, rows
 
-__all__ = ["comments_of", "format_source"]
+__all__ = ["Placed", "Words", "comments_of", "format_source", "row_starts"]
 
 _TOKEN = re.compile(r'(#[^\n]*)|"(?:[^"\\\n]|\\.)*"|[A-Za-z0-9_.]+|\S')
 _BLANKS = " \t\r\f"
@@ -34,17 +34,18 @@ class _Comment(NamedTuple):
 
 def comments_of(source: Source) -> list[str]:
     """The comments of a policy, in order."""
-    return [comment.text for comment in _Words(source).comments]
+    return [comment.text for comment in Words(source).comments]
 
 
 def format_source(source: Source, file: t.PolicyFile) -> str:
     """The formatted text of a policy that was parsed to `file`."""
-    words = _Words(source)
-    placed = _Placed(words, list(rows(file, words)))
+    words = Words(source)
+    found = list(rows(file, words))
+    placed = Placed(words, found, row_starts(words, found))
     return "".join(f"{line}\n" for line in placed.lines())
 
 
-class _Words(Breaks):
+class Words(Breaks):
     """The words, signs and comments of a text, and what they say about where to break lines."""
 
     def __init__(self, source: Source) -> None:
@@ -118,33 +119,39 @@ class _Words(Breaks):
         return self.has_comments(statement.start, statement.end)
 
 
-class _Placed:
+def row_starts(words: Words, rows: list[Row]) -> list[int]:
+    """Where each row begins in the text."""
+    return [_start(words, row) for row in rows]
+
+
+def _start(words: Words, row: Row) -> int:
+    span = row.span
+    match row.kind:
+        case RowKind.BEGINS if row.item is None and row.indent == "":
+            return words.starts[words.index(span.start) - 1]  # `policy` in front of its name
+        case RowKind.BEGINS | RowKind.PART:
+            return span.start
+        case RowKind.OPERAND:
+            return words.starts[words.before_parentheses(span.start)]
+        case RowKind.JOINS:
+            return words.starts[words.before_parentheses(span.start) - 1]
+        case RowKind.CLOSES:
+            is_there = words.words[words.index(span.start)] == "}"
+            return span.start if is_there else words.next("})", span.end)
+
+
+class Placed:
     """The rows of a policy with the comments that belong to each."""
 
-    def __init__(self, words: _Words, rows: list[Row]) -> None:
+    def __init__(self, words: Words, rows: list[Row], starts: list[int]) -> None:
         self.words = words
         self.rows = rows
-        self.starts = [self._start(row) for row in rows]
+        self.starts = starts
         self.above: list[list[_Comment]] = [[] for _ in range(len(rows) + 1)]
         self.moved: list[list[_Comment]] = [[] for _ in rows]
         self.behind: list[str] = [""] * len(rows)
         for comment in words.comments:
             self._place(comment)
-
-    def _start(self, row: Row) -> int:
-        words, span = self.words, row.span
-        match row.kind:
-            case RowKind.BEGINS if row.item is None and row.indent == "":
-                return words.starts[words.index(span.start) - 1]  # `policy` in front of its name
-            case RowKind.BEGINS | RowKind.PART:
-                return span.start
-            case RowKind.OPERAND:
-                return words.starts[words.before_parentheses(span.start)]
-            case RowKind.JOINS:
-                return words.starts[words.before_parentheses(span.start) - 1]
-            case RowKind.CLOSES:
-                is_there = words.words[words.index(span.start)] == "}"
-                return span.start if is_there else words.next("})", span.end)
 
     def _place(self, comment: _Comment) -> None:
         row = bisect_right(self.starts, comment.start) - 1

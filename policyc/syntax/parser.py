@@ -11,7 +11,7 @@ from policyc.syntax.driver import Driver
 from policyc.syntax.tables import load_tables
 from policyc.syntax.tree import PolicyFile
 
-__all__ = ["MAX_BYTES", "decode", "parse"]
+__all__ = ["MAX_BYTES", "decode", "parse", "parse_valid"]
 
 #: Files above this are refused before they are parsed.
 MAX_BYTES = 4 << 20
@@ -66,6 +66,13 @@ def parse(source: Source, diagnostics: Diagnostics) -> PolicyFile | None:
 
     report_syntax_errors(source, diagnostics)
     return None
+
+
+def parse_valid(source: Source) -> PolicyFile | None:
+    """The tree of a policy without syntax errors, None for any other; explains nothing."""
+    diagnostics = Diagnostics()
+    tree = _driver().parse(source.text, TreeBuilder(source, diagnostics))
+    return None if diagnostics.has_errors else tree
 
 
 def _has_content(source: Source) -> bool:
