@@ -149,6 +149,7 @@ _LINT_WARNINGS = {
     "PL020": "comparison with true or false",
     "PL021": "lint comment without effect",
     "PL023": "import is never used",
+    "PL024": "rule behind one for an outer cgroup",
 }
 
 _LINT_NOTES = {

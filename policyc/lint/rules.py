@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policyc.lint import answers, interfaces, machine, names, values
+from policyc.lint import answers, interfaces, machine, names, precedence, values
 from policyc.lint.model import LintRule, TextRule
 
 __all__ = ["BY_PROFILE", "FIXING", "RULES", "SELF_CONTAINED", "TEXT_RULES"]
@@ -24,6 +24,7 @@ RULES = (
     LintRule("PL016", answers.collapse_denied),
     LintRule("PL018", answers.late_pressure),
     LintRule("PL019", answers.answers_like_otherwise),
+    LintRule("PL024", precedence.behind_an_outer_cgroup),
 )
 
 #: Rules for files of definitions too.

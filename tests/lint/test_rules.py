@@ -31,6 +31,10 @@ def thp(*rules: str) -> str:
     return f"thp {{ {' '.join(f'{rule};' for rule in rules)} }}"
 
 
+def behind(*rules: str) -> str:
+    return thp(*rules, "otherwise pass")
+
+
 THRESHOLD = 'numa for cgroup "/c" { otherwise balance; hot_threshold = 200ms; }'
 PASS = thp("otherwise pass")
 
@@ -318,6 +322,55 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "with a label": (thp("stacks: deny when vma.stack", "otherwise deny"), []),
     "with another answer in between": (
         thp("deny when vma.stack", "allow pmd when vma.exec", "otherwise deny"),
+        [],
+    ),
+    # PL024
+    "behind an outer cgroup": (
+        behind('deny when cgroup under "/a"', 'allow 64K when cgroup under "/a/b/c"'),
+        ["PL024"],
+    ),
+    "in front of it": (
+        behind('allow 64K when cgroup under "/a/b/c"', 'deny when cgroup under "/a"'),
+        [],
+    ),
+    "beside it": (
+        behind('deny when cgroup under "/a/b"', 'allow 64K when cgroup under "/a/bc"'),
+        [],
+    ),
+    "behind the root": (
+        behind(
+            'deny when cgroup under "/" and vma.exec', 'allow 64K when vma.exec and cgroup == "/a"'
+        ),
+        ["PL024"],
+    ),
+    "the outer rule asks for more": (
+        behind('deny when cgroup under "/a" and vma.exec', 'allow 64K when cgroup under "/a/b"'),
+        [],
+    ),
+    "the inner rule asks for more": (
+        (
+            "let hot = vma.exec or vma.stack;\n"
+            'let mine = cgroup under "/a/b";\n'
+            + behind(
+                'deny when hot and cgroup under "/a"', "allow 64K when mine and vma.locked and hot"
+            )
+        ),
+        ["PL024"],
+    ),
+    "behind one of several": (
+        behind(
+            'deny when cgroup under "/a" or vma.exec',
+            'allow 64K when cgroup under "/a/b" and vma.stack',
+            'allow pmd when cgroup under "/a/c"',
+        ),
+        ["PL024", "PL024"],
+    ),
+    "too deep to be seen": (
+        behind('deny when cgroup under "/a"', f'allow 64K when cgroup under "/a{"/b" * 32}"'),
+        [],
+    ),
+    "exactly the outer one": (
+        behind('deny when cgroup == "/a"', 'allow 64K when cgroup under "/a/b"'),
         [],
     ),
     # PL020
