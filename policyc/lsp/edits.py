@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from lsprotocol import types
 
@@ -39,11 +40,21 @@ def renaming(places: Iterable[Place], new: str) -> list[tuple[Analysis, list[typ
 
 
 def replacement(document: Analysis, text: str) -> types.TextEdit:
-    """The change that makes a document another text, without its beginning and end that stay."""
-    old = document.text
-    shorter = min(len(old), len(text))
-    start = next((i for i in range(shorter) if old[i] != text[i]), shorter)
-    most = shorter - start
-    end = next((i for i in range(most) if old[-1 - i] != text[-1 - i]), most)
-    place = document.lines.range(start, len(old) - end)
-    return types.TextEdit(place, text[start : len(text) - end])
+    """The change that makes a document another text.
+
+    It leaves the lines alone that are the same before and after what changes, so that the
+    cursor and the folds of an editor stay where they are.
+    """
+    old, new = document.text.splitlines(keepends=True), text.splitlines(keepends=True)
+    before = _same(zip(old, new, strict=False))
+    rest = reversed(old[before:]), reversed(new[before:])
+    after = _same(zip(*rest, strict=False))
+    start = sum(map(len, old[:before]))
+    end = len(document.text) - sum(map(len, old[len(old) - after :]))
+    changed = "".join(new[before : len(new) - after])
+    return types.TextEdit(document.lines.range(start, end), changed)
+
+
+def _same(pairs: Iterable[tuple[str, str]]) -> int:
+    """How many pairs at the beginning are of equal lines."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
