@@ -206,5 +206,5 @@ def _listed(source: Source) -> Iterator[tuple[str, str]]:
     for item in file.items if file is not None else ():
         if isinstance(item, t.ImportItem):
             written = item.path.value.decode("utf-8", "surrogateescape")
-            key = os.path.realpath(os.path.join(directory, written))  # noqa: PTH118
+            key = os.path.realpath(os.path.join(directory, written))  # noqa: PTH118 - as given
             yield from ((key, name.text) for name in item.names or ())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import pytest_lsp
 from lsprotocol import types
 
 from policyc.lint import lint_text
-from tests.lsp.editor import URI, Editor, begin, command, serving
+from tests.lsp.editor import URI, Editor, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,13 +25,6 @@ thp {
     otherwise pass;
 }
 """
-
-
-@pytest_lsp.fixture(config=command(), scope="module")
-async def process(editor: Editor) -> AsyncGenerator[None]:
-    await begin(editor)
-    yield
-    await editor.shutdown_session()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

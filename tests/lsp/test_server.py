@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import pytest
 import pytest_asyncio
-import pytest_lsp
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from tests.lsp.editor import URI, Editor, begin, command, serving, soon
+from tests.lsp.editor import URI, Editor, serving, soon
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,13 +36,6 @@ thp for cgroup "/a" {
     otherwise deny;
 }
 """
-
-
-@pytest_lsp.fixture(config=command(), scope="module")
-async def process(editor: Editor) -> AsyncGenerator[None]:
-    await begin(editor)
-    yield
-    await editor.shutdown_session()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
