@@ -36,7 +36,7 @@ $(VENV)/.installed-%: pyproject.toml tools/setup-venv.sh
 	@PYTHON="$(PYTHON)" sh tools/setup-venv.sh "$(VENV)" "$*"
 	@touch $@
 
-demo: $(VENV)/.installed-plain
+demo: $(VENV)/.installed-test
 	@PATH="$(abspath $(BIN)):$$PATH" sh tools/demo.sh
 
 test: $(VENV)/.installed-dev
