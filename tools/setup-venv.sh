@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a virtual environment and installs policyc into it, editable.
 #
-#   setup-venv.sh DIRECTORY EXTRA     EXTRA is `plain`, or an extra of pyproject.toml
+#   setup-venv.sh DIRECTORY EXTRA     EXTRA is one of pyproject.toml
 #
 # PYTHON says which interpreter. Exit status 3: something must be installed by hand first.
 set -eu
@@ -45,10 +45,6 @@ if ! [ -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv"
 fi
 
-case $extra in
-plain) what=. ;;
-*) what=".[$extra]" ;;
-esac
 echo "Installing policyc into $venv ($extra) ..."
-"$venv/bin/pip" install -qq --disable-pip-version-check -e "$what" ||
+"$venv/bin/pip" install -qq --disable-pip-version-check -e ".[$extra]" ||
     give_up "pip could not install the packages named in pyproject.toml"
